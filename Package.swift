@@ -1,0 +1,19 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Rooms in one-way order: a room imports only rooms above it. See docs/ARCHITECTURE.md.
+let package = Package(
+    name: "needletail",
+    targets: [
+        .target(name: "JSON", swiftSettings: strict),
+        .target(name: "Step", swiftSettings: strict),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+    ]
+)

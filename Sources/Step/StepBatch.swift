@@ -1,0 +1,69 @@
+/// One engine step, flattened: all sequences' new tokens end to end, as vLLM's V1 model runner takes them.
+///
+/// Axes: `T` tokens of this step, `S` sequences, `R` rows whose logits are wanted, `G` KV cache groups. Sequence `s` owns tokens
+/// `queryStarts[s] ..< queryStarts[s + 1]`; they are the last of its `sequenceLengths[s]` tokens. The arrays keep their capacity
+/// between steps (`removeAll`), so that a warm step allocates nothing.
+package struct StepBatch: Sendable {
+    /// `[T]`, ids to embed.
+    package var tokenIDs: [Int32] = []
+    /// `[T]`, absolute position of each token in its sequence.
+    package var positions: [Int32] = []
+    /// `[S + 1]`, first token of each sequence, then `T`.
+    package var queryStarts: [Int32] = [0]
+    /// `[S]`, tokens whose keys and values are in the cache once this step has run (context length including this step).
+    package var sequenceLengths: [Int32] = []
+    /// `[G]`, where each KV cache group keeps the tokens.
+    package var groups: [GroupTables] = []
+    /// `[R]`, ascending indices into the `T` rows.
+    package var logitRows: [Int32] = []
+    /// Whole-block copies to be made before anything is written (copy-on-write).
+    package var copies: [BlockCopy] = []
+
+    package init(groupCount: Int) {
+        groups = Array(repeating: GroupTables(), count: groupCount)
+    }
+
+    package var tokenCount: Int { tokenIDs.count }
+    package var sequenceCount: Int { sequenceLengths.count }
+
+    /// Empties the batch, keeping every array's capacity.
+    package mutating func removeAll() {
+        tokenIDs.removeAll(keepingCapacity: true)
+        positions.removeAll(keepingCapacity: true)
+        queryStarts.removeAll(keepingCapacity: true)
+        queryStarts.append(0)
+        sequenceLengths.removeAll(keepingCapacity: true)
+        logitRows.removeAll(keepingCapacity: true)
+        copies.removeAll(keepingCapacity: true)
+        for index in groups.indices { groups[index].removeAll() }
+    }
+}
+
+/// Block tables and slot mapping of one KV cache group.
+package struct GroupTables: Sendable {
+    /// `[T]`, `block * blockSize + offset`: where each token's key and value go.
+    package var slotMapping: [Int32] = []
+    /// `[S, maxBlocks]`, physical block of each logical block; entries that fell out of a sliding window or lie past the end are 0 and never read.
+    package var blockTables: [Int32] = []
+    /// Row length of `blockTables`.
+    package var maxBlocks: Int = 0
+
+    package init() {}
+
+    package mutating func removeAll() {
+        slotMapping.removeAll(keepingCapacity: true)
+        blockTables.removeAll(keepingCapacity: true)
+        maxBlocks = 0
+    }
+}
+
+/// Copy of one physical block, over all layers of its group.
+package struct BlockCopy: Sendable, Equatable {
+    package var source: Int32
+    package var destination: Int32
+
+    package init(source: Int32, destination: Int32) {
+        self.source = source
+        self.destination = destination
+    }
+}
