@@ -1,0 +1,89 @@
+/// How rows are normalised.
+package struct Norm {
+    package enum Kind: Sendable, Equatable {
+        /// `x / sqrt(mean(x²) + eps) * (offset + w)`; Gemma's offset is 1.
+        case rms(offset: Float)
+        /// `(x - mean) / sqrt(var + eps) * w + b`.
+        case layer
+    }
+
+    package var kind: Kind
+    package var epsilon: Float
+    /// `[columns]`; nil multiplies by 1.
+    package var weight: Vector?
+    /// `[columns]`; nil adds nothing.
+    package var bias: Vector?
+
+    package init(_ kind: Kind, epsilon: Float, weight: Vector?, bias: Vector? = nil) {
+        self.kind = kind
+        self.epsilon = epsilon
+        self.weight = weight
+        self.bias = bias
+    }
+}
+
+package enum Activation: Sendable, Equatable {
+    case silu, geluTanh, gelu, relu, reluSquared, identity
+}
+
+/// What enters a matrix product: the product and what precedes it are one verb, so that a backend can fuse them and narrow the
+/// activations (bfloat16, int8) once.
+package enum LinearInput {
+    case plain(Tensor)
+    case normed(Tensor, Norm)
+    /// `f(x)`.
+    case activated(Tensor, Activation)
+    /// `f(gate) * up` of a matrix `[rows, 2 * inputs]` that holds gate and up side by side.
+    case gated(Tensor, Activation)
+
+    package var rows: Int {
+        switch self {
+        case .plain(let x), .normed(let x, _), .activated(let x, _), .gated(let x, _): x.rows
+        }
+    }
+}
+
+/// Attention of one layer over the paged cache.
+package struct AttentionSpec {
+    package var heads: Int
+    package var kvHeads: Int
+    /// Elements of a query or key head.
+    package var headDimension: Int
+    /// Elements of a value head.
+    package var valueDimension: Int
+    /// Factor on `q·k`.
+    package var scale: Float
+    /// `cap * tanh(s / cap)` on the scaled scores; 0 for none.
+    package var softcap: Float = 0
+    /// Tokens a query sees, itself included; nil for all before it.
+    package var slidingWindow: Int?
+    /// Rotary embedding, as registered with the backend; nil for none.
+    package var rope: RopeHandle?
+    /// Norm of each query and key head before the rotation.
+    package var queryNorm: Norm?
+    package var keyNorm: Norm?
+    /// `[heads]`, ALiBi slopes.
+    package var alibiSlopes: Vector?
+    /// `[heads]`, attention sinks.
+    package var sinks: Vector?
+    /// KV cache group of the layer, and the layer's place among the group's layers.
+    package var cacheGroup: Int = 0
+    package var cacheLayer: Int = 0
+
+    package init(heads: Int, kvHeads: Int, headDimension: Int, valueDimension: Int, scale: Float) {
+        self.heads = heads
+        self.kvHeads = kvHeads
+        self.headDimension = headDimension
+        self.valueDimension = valueDimension
+        self.scale = scale
+    }
+
+    /// Columns of the fused projection `[q; k; v]`.
+    package var projectionColumns: Int { (heads + kvHeads) * headDimension + kvHeads * valueDimension }
+}
+
+/// A rotary embedding known to a backend.
+package struct RopeHandle: Sendable, Equatable {
+    package let index: Int
+    package init(index: Int) { self.index = index }
+}

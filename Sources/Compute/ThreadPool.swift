@@ -1,0 +1,132 @@
+import CKernels
+import Glibc
+import Synchronization
+
+/// Persistent compute threads for parallel loops of microseconds.
+///
+/// The caller is worker 0; the others spin for a moment after each loop, so that the next one starts within a cache miss, and then sleep
+/// until they are needed: an idle server uses no CPU. Chunks are handed out one by one, so a thread that the machine takes away for a while
+/// delays only its chunk. Which thread runs a chunk never changes a result.
+package final class ThreadPool: @unchecked Sendable {
+    // Unchecked: `body` and `chunkCount` are written by the caller before `generation` is released and read by workers after they
+    // acquire it; the caller does not return before every worker has left the loop.
+    package let threadCount: Int
+    private var body: ((_ chunk: Int, _ worker: Int) -> Void)?
+    private var chunkCount = 0
+    private let nextChunk = Atomic<Int>(0)
+    private let running = Atomic<Int>(0)
+    private let generation = Atomic<Int>(0)
+    private let sleepers = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
+    private let startedWorkers = Atomic<Int>(0)
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let wake: UnsafeMutablePointer<pthread_cond_t>
+    private var threads: [pthread_t] = []
+
+    /// Rounds of waiting (about 40 ns each) before a worker sleeps: long enough to bridge sampling and scheduling between two steps.
+    private static let spinRounds = 6_000
+
+    /// - Parameter threadCount: threads that run chunks, the caller included.
+    package init(threadCount: Int) {
+        self.threadCount = max(1, threadCount)
+        mutex = .allocate(capacity: 1)
+        wake = .allocate(capacity: 1)
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(wake, nil)
+        for _ in 1..<self.threadCount {
+            var thread = pthread_t()
+            let context = Unmanaged.passUnretained(self).toOpaque()
+            let status = pthread_create(&thread, nil, { context in
+                if let context {
+                    let pool = Unmanaged<ThreadPool>.fromOpaque(context).takeUnretainedValue()
+                    pool.work(as: pool.startedWorkers.wrappingAdd(1, ordering: .relaxed).newValue)
+                }
+                return nil
+            }, context)
+            // A machine that refuses threads still computes, on fewer of them.
+            if status == 0 { threads.append(thread) }
+        }
+    }
+
+    deinit {
+        stopping.store(true, ordering: .sequentiallyConsistent)
+        announce()
+        for thread in threads { pthread_join(thread, nil) }
+        pthread_mutex_destroy(mutex)
+        pthread_cond_destroy(wake)
+        mutex.deallocate()
+        wake.deallocate()
+    }
+
+    /// Runs `body` for each chunk `0 ..< count` once, on the pool's threads; returns when all are done.
+    ///
+    /// `body` gets the chunk and the worker (`0 ..< threadCount`) that runs it, which names the scratch memory it may use.
+    /// Not to be called from inside `body`, nor from two threads at once.
+    package func parallelFor(_ count: Int, _ body: (_ chunk: Int, _ worker: Int) -> Void) {
+        guard count > 1, !threads.isEmpty else {
+            for chunk in 0..<max(0, count) { body(chunk, 0) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            self.body = body
+            chunkCount = count
+            nextChunk.store(0, ordering: .relaxed)
+            running.store(threads.count, ordering: .relaxed)
+            announce()
+            takeChunks(as: 0)
+            var rounds = 0
+            while running.load(ordering: .acquiring) > 0 {
+                pauseBriefly(&rounds)
+            }
+            self.body = nil
+        }
+    }
+
+    private func announce() {
+        generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+            pthread_mutex_lock(mutex)
+            pthread_cond_broadcast(wake)
+            pthread_mutex_unlock(mutex)
+        }
+    }
+
+    private func takeChunks(as worker: Int) {
+        guard let body else { return }
+        let count = chunkCount
+        while true {
+            let chunk = nextChunk.wrappingAdd(1, ordering: .relaxed).oldValue
+            if chunk >= count { return }
+            body(chunk, worker)
+        }
+    }
+
+    private func work(as worker: Int) {
+        var seen = 0
+        while true {
+            waitForGeneration(after: seen)
+            seen &+= 1
+            if stopping.load(ordering: .acquiring) { return }
+            takeChunks(as: worker)
+            running.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+        }
+    }
+
+    private func waitForGeneration(after seen: Int) {
+        for _ in 0..<Self.spinRounds {
+            if generation.load(ordering: .acquiring) != seen { return }
+            nt_cpu_pause()
+        }
+        pthread_mutex_lock(mutex)
+        sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
+        sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Spins, and lets other threads have the core when the wait grows long (a worker lost its core).
+    private func pauseBriefly(_ rounds: inout Int) {
+        rounds += 1
+        if rounds > 2_000 { sched_yield() } else { nt_cpu_pause() }
+    }
+}
