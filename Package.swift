@@ -14,6 +14,9 @@ let package = Package(
     targets: [
         .target(name: "JSON", swiftSettings: strict),
         .target(name: "Step", swiftSettings: strict),
+        .target(name: "CKernels"),
+        .target(name: "Tensors", swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["CKernels", "Tensors", "Step"], swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     ]
 )

@@ -12,6 +12,8 @@ package struct StepBatch: Sendable {
     package var queryStarts: [Int32] = [0]
     /// `[S]`, tokens whose keys and values are in the cache once this step has run (context length including this step).
     package var sequenceLengths: [Int32] = []
+    /// `[S]`, tokens of the request's original prompt: rotations that depend on the text's length need it (see `RopeFrequencies`).
+    package var promptLengths: [Int32] = []
     /// `[G]`, where each KV cache group keeps the tokens.
     package var groups: [GroupTables] = []
     /// `[R]`, ascending indices into the `T` rows.
@@ -33,6 +35,7 @@ package struct StepBatch: Sendable {
         queryStarts.removeAll(keepingCapacity: true)
         queryStarts.append(0)
         sequenceLengths.removeAll(keepingCapacity: true)
+        promptLengths.removeAll(keepingCapacity: true)
         logitRows.removeAll(keepingCapacity: true)
         copies.removeAll(keepingCapacity: true)
         for index in groups.indices { groups[index].removeAll() }

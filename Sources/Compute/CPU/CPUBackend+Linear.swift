@@ -1,0 +1,160 @@
+import CKernels
+
+extension CPUBackend {
+    package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        product(input, matrix, y.floats, accumulate: false)
+    }
+
+    package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        product(input, matrix, y.floats, accumulate: true)
+    }
+
+    /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
+    private static let fewRows = 4
+    /// Rows of activations that one call of the kernel passes over a panel of weights, so that they stay in the L2 cache.
+    private static let rowsPerTile = 512
+
+    /// `y[rows, matrix.outputs] (+)= prologue(input) Wᵀ + bias`.
+    private func product(_ input: LinearInput, _ matrix: Matrix, _ y: UnsafeMutablePointer<Float>, accumulate: Bool) {
+        let matrix = unsafeDowncast(matrix, to: CPUMatrix.self)
+        let rows = input.rows
+        guard rows > 0 else { return }
+        var first = 0
+        // Parts of one matrix usually want the same activations; a run of such parts is one parallel loop.
+        while first < matrix.parts.count {
+            let type = activationType(for: matrix.parts[first].type)
+            var last = first + 1
+            while last < matrix.parts.count, activationType(for: matrix.parts[last].type) == type { last += 1 }
+            guard let x = narrow(input, width: matrix.inputs, to: type) else { return }
+            multiply(x, rows: rows, matrix, parts: first..<last, y, accumulate: accumulate)
+            first = last
+        }
+    }
+
+    private func multiply(
+        _ x: Activations, rows: Int, _ matrix: CPUMatrix, parts: Range<Int>, _ y: UnsafeMutablePointer<Float>, accumulate: Bool
+    ) {
+        let columns = matrix.parts[parts].reduce(0) { $0 + $1.outputs }
+        let step = chunkColumns(of: columns)
+        let rowTiles = (rows + Self.rowsPerTile - 1) / Self.rowsPerTile
+        var columnChunks = 0
+        for part in matrix.parts[parts] { columnChunks += (part.outputs + step - 1) / step }
+        let scratchBytes = parts.reduce(0) { max($0, nt_linear_scratch_bytes(x.type, matrix.parts[$1].type, rows, matrix.inputs)) }
+        guard scratch.reserve(worker: scratchBytes) else { return }
+        let scratch = scratch.workerBases, bias = matrix.bias?.floats, outputs = matrix.outputs, inputs = matrix.inputs
+        pool.parallelFor(columnChunks * rowTiles) { chunk, worker in
+            var local = chunk % columnChunks
+            let row = chunk / columnChunks * Self.rowsPerTile
+            for part in matrix.parts[parts] {
+                let chunks = (part.outputs + step - 1) / step
+                if local >= chunks {
+                    local -= chunks
+                    continue
+                }
+                var arguments = nt_linear_args()
+                arguments.x = x.base + row * x.stride
+                arguments.x_stride = x.stride
+                arguments.x_type = x.type
+                arguments.w = part.data
+                arguments.w_stride = part.rowStride
+                arguments.w_type = part.type
+                arguments.m = min(Self.rowsPerTile, rows - row)
+                arguments.n = part.outputs
+                arguments.k = inputs
+                arguments.n_begin = local * step
+                arguments.n_end = min(part.outputs, (local + 1) * step)
+                arguments.bias = bias.map { UnsafePointer($0 + part.firstColumn) }
+                arguments.y = y + row * outputs + part.firstColumn
+                arguments.y_stride = outputs
+                arguments.accumulate = accumulate
+                arguments.scratch = scratch[worker]
+                nt_linear(&arguments)
+                return
+            }
+        }
+    }
+
+    /// Columns of a chunk: whole panel groups, and a few chunks per thread so that a slow thread does not hold up the rest.
+    private func chunkColumns(of columns: Int) -> Int {
+        let wanted = columns / (pool.threadCount * 4)
+        return max(64, (wanted + 63) / 64 * 64)
+    }
+
+    // MARK: Activations
+
+    /// Rows as a kernel takes them.
+    struct Activations {
+        let base: UnsafeRawPointer
+        /// Bytes between rows.
+        let stride: Int
+        let type: nt_act
+    }
+
+    private func activationType(for weight: nt_type) -> nt_act {
+        if configuration.precision == .float32 { return NT_ACT_F32 }
+        if nt_type_is_packable(weight) { return NT_ACT_Q8 }
+        return weight == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
+    }
+
+    /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
+    private func narrow(_ input: LinearInput, width: Int, to type: nt_act) -> Activations? {
+        if case .plain(let x) = input, type == NT_ACT_F32 {
+            return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
+        }
+        let stride =
+            switch type {
+            case NT_ACT_Q8: nt_q8_row_bytes(width)
+            case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
+            default: (width * 4 + 63) / 64 * 64
+            }
+        let rows = input.rows
+        guard let base = scratch.narrowed(rows * stride) else { return nil }
+        if rows <= Self.fewRows {
+            apply(input, row: 0, count: rows, width: width, nt_out(rows: base, stride: stride, type: type))
+        } else {
+            let chunk = max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
+            pool.parallelFor((rows + chunk - 1) / chunk) { index, _ in
+                let row = index * chunk
+                self.apply(input, row: row, count: min(chunk, rows - row), width: width, nt_out(rows: base + row * stride, stride: stride, type: type))
+            }
+        }
+        return Activations(base: UnsafeRawPointer(base), stride: stride, type: type)
+    }
+
+    private func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
+        switch input {
+        case .plain(let x):
+            nt_store_rows(x.floats + row * x.columns, x.columns, count, width, out)
+        case .normed(let x, let norm):
+            normRows(x, norm, row: row, count: count, out)
+        case .activated(let x, let activation):
+            nt_activate(activation.kernel, x.floats + row * x.columns, x.columns, nil, 0, count, width, out)
+        case .gated(let x, let activation):
+            let gate = x.floats + row * x.columns
+            nt_activate(activation.kernel, gate, x.columns, gate + width, x.columns, count, width, out)
+        }
+    }
+
+    func normRows(_ x: Tensor, _ norm: Norm, row: Int, count: Int, _ out: nt_out) {
+        let source = x.floats + row * x.columns
+        let weight = norm.weight.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
+        let bias = norm.bias.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
+        switch norm.kind {
+        case .rms(let offset): nt_rms_norm(source, x.columns, count, x.columns, weight, offset, norm.epsilon, out)
+        case .layer: nt_layer_norm(source, x.columns, count, x.columns, weight, bias, norm.epsilon, out)
+        }
+    }
+}
+
+extension Activation {
+    var kernel: nt_activation {
+        switch self {
+        case .silu: NT_SILU
+        case .geluTanh: NT_GELU_TANH
+        case .gelu: NT_GELU_ERF
+        case .relu: NT_RELU
+        case .reluSquared: NT_RELU2
+        case .identity: NT_IDENTITY
+        }
+    }
+}

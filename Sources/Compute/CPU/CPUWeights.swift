@@ -1,0 +1,75 @@
+import CKernels
+import Tensors
+
+/// A weight matrix on the CPU: its parts as stored (mapped from the file, no copy) or repacked in panels for the int8 kernels.
+final class CPUMatrix: Matrix {
+    struct Part {
+        let type: nt_type
+        /// Row-major rows as stored, or panels of `nt_pack`.
+        let data: UnsafeRawPointer
+        /// Bytes between stored rows; 0 for panels.
+        let rowStride: Int
+        let outputs: Int
+        /// First column of the product that this part gives.
+        let firstColumn: Int
+        /// Keeps `data` alive.
+        let owner: AnyObject
+    }
+
+    let parts: [Part]
+    /// `[outputs]`, or nil.
+    let bias: HostMemory?
+
+    init(parts: [Part], inputs: Int, bias: HostMemory?) {
+        self.parts = parts
+        self.bias = bias
+        super.init(outputs: parts.reduce(0) { $0 + $1.outputs }, inputs: inputs)
+    }
+}
+
+/// A table of embeddings as stored: rows are dequantised when they are looked up.
+final class CPUEmbedding: EmbeddingTable {
+    let type: nt_type
+    let view: TensorView
+
+    init(type: nt_type, view: TensorView, rows: Int, columns: Int) {
+        self.type = type
+        self.view = view
+        super.init(rows: rows, columns: columns)
+    }
+}
+
+final class CPUVector: Vector {
+    let memory: HostMemory
+
+    init(memory: HostMemory, count: Int) {
+        self.memory = memory
+        super.init(count: count)
+    }
+}
+
+extension DType {
+    /// The kernels' number of this type; nil where they do not know it.
+    var kernelType: nt_type? {
+        switch self {
+        case .f32: NT_F32
+        case .f16: NT_F16
+        case .bf16: NT_BF16
+        case .q4_0: NT_Q4_0
+        case .q4_1: NT_Q4_1
+        case .q5_0: NT_Q5_0
+        case .q5_1: NT_Q5_1
+        case .q8_0: NT_Q8_0
+        case .q2_k: NT_Q2_K
+        case .q3_k: NT_Q3_K
+        case .q4_k: NT_Q4_K
+        case .q5_k: NT_Q5_K
+        case .q6_k: NT_Q6_K
+        case .q8_k: NT_Q8_K
+        case .iq4_nl: NT_IQ4_NL
+        case .iq4_xs: NT_IQ4_XS
+        case .mxfp4: NT_MXFP4
+        default: nil
+        }
+    }
+}
