@@ -16,6 +16,10 @@ let package = Package(
         .target(name: "Step", swiftSettings: strict),
         .target(name: "CKernels"),
         .target(name: "Tensors", swiftSettings: strict),
+        .target(name: "Weights", dependencies: ["JSON", "Tensors"], swiftSettings: strict),
+        .target(name: "Sampling", swiftSettings: strict),
+        .target(name: "Models", dependencies: ["Compute", "JSON", "Step", "Tensors", "Weights"], swiftSettings: strict),
+        .target(name: "Engine", dependencies: ["Sampling", "Step"], swiftSettings: strict),
         .target(name: "Compute", dependencies: ["CKernels", "Tensors", "Step"], swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     ]
