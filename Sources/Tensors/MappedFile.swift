@@ -24,6 +24,8 @@ package final class MappedFile: @unchecked Sendable {
     package let path: String
     /// The file's content; valid while this object lives. Never empty.
     package let bytes: UnsafeRawBufferPointer
+    private let mapping: UnsafeMutableRawBufferPointer
+    private let isInMemory: Bool
 
     package var byteCount: Int { bytes.count }
 
@@ -47,20 +49,44 @@ package final class MappedFile: @unchecked Sendable {
             throw FileError(path: path, reason: "cannot be mapped: \(Self.reason(errno))")
         }
         self.path = path
-        bytes = UnsafeRawBufferPointer(start: address, count: size)
+        mapping = UnsafeMutableRawBufferPointer(start: address, count: size)
+        bytes = UnsafeRawBufferPointer(mapping)
+        isInMemory = false
     }
 
-    deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+    /// A file that exists in memory only, for tests and fuzzing. Its last byte is the last of a page and the page after it is locked, so
+    /// that reading past the end ends the process instead of going unseen.
+    package init(contents: UnsafeRawBufferPointer, name: String) throws(FileError) {
+        guard contents.count > 0 else { throw FileError(path: name, reason: "is empty") }
+        let page = Self.pageSize
+        let room = (contents.count + page - 1) / page * page
+        let address = mmap(nil, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let address, address != UnsafeMutableRawPointer(bitPattern: -1) else {
+            throw FileError(path: name, reason: "cannot be mapped: \(Self.reason(errno))")
+        }
+        let start = address + (room - contents.count)
+        UnsafeMutableRawBufferPointer(start: start, count: contents.count).copyMemory(from: contents)
+        mprotect(address, room, PROT_READ)
+        mprotect(address + room, page, PROT_NONE)
+        path = name
+        mapping = UnsafeMutableRawBufferPointer(start: address, count: room + page)
+        bytes = UnsafeRawBufferPointer(start: start, count: contents.count)
+        isInMemory = true
+    }
+
+    deinit { munmap(mapping.baseAddress, mapping.count) }
+
+    private static var pageSize: Int { max(Int(sysconf(Int32(_SC_PAGESIZE))), 1) }
 
     /// What is about to happen to a part of the file.
     package enum Advice: Sendable { case willNeed, dontNeed, sequential, random, normal }
 
     /// Tells the kernel how `range` (bytes, cut to the file) will be used. Only a hint: nothing fails, contents never change.
     package func advise(_ advice: Advice, _ range: Range<Int>? = nil) {
-        guard let base = bytes.baseAddress else { return }
+        guard !isInMemory, let base = bytes.baseAddress else { return }
         let range = (range ?? 0..<bytes.count).clamped(to: 0..<bytes.count)
-        let start = range.lowerBound & ~(Int(sysconf(Int32(_SC_PAGESIZE))) - 1)
-        guard range.upperBound > start else { return }
+        let start = range.lowerBound & ~(Self.pageSize - 1)
+        guard !range.isEmpty else { return }
         let value =
             switch advice {
             case .willNeed: MADV_WILLNEED

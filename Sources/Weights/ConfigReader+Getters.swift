@@ -1,4 +1,4 @@
-package import JSON
+import JSON
 
 /// Each type has three getters: required, with a default, and optional.
 extension ConfigReader {

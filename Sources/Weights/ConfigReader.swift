@@ -26,10 +26,19 @@ package struct ConfigReader: Sendable {
         self.path = path
     }
 
+    /// The object itself; nil for GGUF metadata.
+    package var json: JSONObject? { if case .json(let object) = source { object } else { nil } }
+
     /// The value of the first of these keys that is there and not null.
     package func value(_ keys: String...) -> JSONValue? { first(keys)?.value }
 
-    package func has(_ key: String) -> Bool { first([key]) != nil }
+    /// Whether the key is there and not null.
+    package func has(_ key: String) -> Bool {
+        switch source {
+        case .json(let object): object[key].map { !$0.isNull } ?? false
+        case .gguf(let metadata, let prefix): metadata.contains(prefix + key)
+        }
+    }
 
     func first(_ keys: [String]) -> (key: String, value: JSONValue)? {
         for key in keys {

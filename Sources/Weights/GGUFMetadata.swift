@@ -1,5 +1,4 @@
-package import JSON
-package import Tensors
+import Tensors
 
 /// Type of a metadata value, with the numbers that files use.
 package enum GGUFValueType: UInt32, Sendable {
@@ -33,6 +32,50 @@ package struct GGUFMetadata: Sendable {
     let fields: [String: Field]
     /// Keys in the order of the file.
     package let keys: [String]
+
+    init(_ cursor: inout ByteCursor, keyCount: Int) throws(LoadError) {
+        file = cursor.file
+        var fields = [String: Field](minimumCapacity: keyCount)
+        var keys: [String] = []
+        keys.reserveCapacity(keyCount)
+        for index in 0..<keyCount {
+            cursor.subject = "metadata key \(index)"
+            let key = try cursor.string("the key", maxLength: GGUFFile.maxNameByteCount)
+            cursor.subject = key
+            let field = try Self.readField(&cursor)
+            guard fields.updateValue(field, forKey: key) == nil else { throw cursor.malformed("appears twice") }
+            keys.append(key)
+        }
+        cursor.subject = nil
+        self.fields = fields
+        self.keys = keys
+    }
+
+    private static func readType(_ cursor: inout ByteCursor) throws(LoadError) -> GGUFValueType {
+        let number = try cursor.integer(UInt32.self, "the value's type")
+        guard let type = GGUFValueType(rawValue: number) else { throw cursor.malformed("has the unknown value type \(number)") }
+        return type
+    }
+
+    private static func readField(_ cursor: inout ByteCursor) throws(LoadError) -> Field {
+        let type = try readType(&cursor)
+        switch type {
+        case .string: return Field(type: type, element: nil, count: 1, range: try cursor.stringRange("the string"))
+        case .array:
+            let element = try readType(&cursor)
+            guard element != .array else { throw cursor.malformed("is an array of arrays, which is not supported") }
+            // A string takes at least the 8 bytes of its length.
+            let size = element.byteCount ?? 8
+            let count = try cursor.count("the number of elements", limit: cursor.remaining / size)
+            if element != .string {
+                return Field(type: type, element: element, count: count, range: try cursor.skip(count * size, "the array"))
+            }
+            let start = cursor.offset
+            for _ in 0..<count { _ = try cursor.stringRange("an array of strings") }
+            return Field(type: type, element: element, count: count, range: start..<cursor.offset)
+        default: return Field(type: type, element: nil, count: 1, range: try cursor.skip(type.byteCount ?? 0, "the value"))
+        }
+    }
 
     package var path: String { file.path }
 

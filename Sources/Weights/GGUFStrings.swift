@@ -1,4 +1,4 @@
-package import Tensors
+import Tensors
 
 /// An array of strings in a GGUF file, left where it is: one walk over the lengths gives random access to the bytes.
 package struct GGUFStrings: Sendable, RandomAccessCollection {

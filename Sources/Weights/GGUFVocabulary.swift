@@ -12,7 +12,7 @@ package struct GGUFVocabulary: Sendable {
     /// `left right` pairs in order of rank.
     package var merges: GGUFStrings?
     /// All ids are inside the vocabulary.
-    package var bos, eos, eot, eom, unknown, separator, padding, mask: Int?
+    package var bos, eos, eot, eom, unknown, separator, padding, mask, classification: Int?
     package var addBOS, addEOS, addSEP, addSpacePrefix, removeExtraWhitespaces: Bool?
     /// SentencePiece's normalisation table.
     package var precompiledCharsmap: [UInt8]?

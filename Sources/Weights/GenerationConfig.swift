@@ -1,4 +1,3 @@
-package import JSON
 
 /// Sampling defaults of a model (`generation_config.json`). nil: the file does not say.
 package struct GenerationConfig: Sendable, Equatable {
