@@ -21,6 +21,7 @@ let package = Package(
         .target(name: "Models", dependencies: ["Compute", "JSON", "Step", "Tensors", "Weights"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["Sampling", "Step"], swiftSettings: strict),
         .target(name: "Compute", dependencies: ["CKernels", "Tensors", "Step"], swiftSettings: strict),
+        .target(name: "Golden", dependencies: ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"], swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     ]
 )

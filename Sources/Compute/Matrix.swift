@@ -1,30 +1,39 @@
 /// A weight matrix `[outputs, inputs]` in a backend's own form, with an optional bias. Made by a backend, used with that backend only.
-package class Matrix {
+package final class Matrix {
     /// Rows of the stored weight: columns of the product.
     package let outputs: Int
     /// Columns of the stored weight.
     package let inputs: Int
+    /// What the backend keeps of it.
+    package let storage: AnyObject
 
-    package init(outputs: Int, inputs: Int) {
+    package init(outputs: Int, inputs: Int, storage: AnyObject) {
         self.outputs = outputs
         self.inputs = inputs
+        self.storage = storage
     }
 }
 
 /// A table of embeddings `[rows, columns]`, looked up by row.
-package class EmbeddingTable {
+package final class EmbeddingTable {
     package let rows: Int
     package let columns: Int
+    package let storage: AnyObject
 
-    package init(rows: Int, columns: Int) {
+    package init(rows: Int, columns: Int, storage: AnyObject) {
         self.rows = rows
         self.columns = columns
+        self.storage = storage
     }
 }
 
 /// A short vector of float32 parameters (a norm's weight, a bias) in a backend's memory.
-package class Vector {
+package final class Vector {
     package let count: Int
+    package let storage: AnyObject
 
-    package init(count: Int) { self.count = count }
+    package init(count: Int, storage: AnyObject) {
+        self.count = count
+        self.storage = storage
+    }
 }

@@ -14,8 +14,8 @@ extension CPUBackend {
         shared.scale = spec.scale
         shared.softcap = spec.softcap
         shared.window = spec.slidingWindow ?? 0
-        shared.alibi_slopes = spec.alibiSlopes.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
-        shared.sinks = spec.sinks.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
+        shared.alibi_slopes = spec.alibiSlopes?.floats
+        shared.sinks = spec.sinks?.floats
         guard scratch.reserve(worker: nt_attention_scratch_bytes(&shared)) else { return }
         attendTiles(shared, projection, spec, out)
         for tile in plan.splitTiles { attendSplit(tile, shared, projection, spec, out) }

@@ -16,36 +16,38 @@ extension CPUBackend {
 
     /// `y[rows, matrix.outputs] (+)= prologue(input) Wᵀ + bias`.
     private func product(_ input: LinearInput, _ matrix: Matrix, _ y: UnsafeMutablePointer<Float>, accumulate: Bool) {
-        let matrix = unsafeDowncast(matrix, to: CPUMatrix.self)
-        let rows = input.rows
-        guard rows > 0 else { return }
+        let parts = matrix.onCPU.parts
+        guard input.rows > 0 else { return }
         var first = 0
         // Parts of one matrix usually want the same activations; a run of such parts is one parallel loop.
-        while first < matrix.parts.count {
-            let type = activationType(for: matrix.parts[first].type)
+        while first < parts.count {
+            let type = activationType(for: parts[first].type)
             var last = first + 1
-            while last < matrix.parts.count, activationType(for: matrix.parts[last].type) == type { last += 1 }
+            while last < parts.count, activationType(for: parts[last].type) == type { last += 1 }
             guard let x = narrow(input, width: matrix.inputs, to: type) else { return }
-            multiply(x, rows: rows, matrix, parts: first..<last, y, accumulate: accumulate)
+            multiply(x, rows: input.rows, matrix, parts[first..<last], y, accumulate: accumulate)
             first = last
         }
     }
 
     private func multiply(
-        _ x: Activations, rows: Int, _ matrix: CPUMatrix, parts: Range<Int>, _ y: UnsafeMutablePointer<Float>, accumulate: Bool
+        _ x: Activations, rows: Int, _ matrix: Matrix, _ parts: ArraySlice<CPUMatrix.Part>, _ y: UnsafeMutablePointer<Float>, accumulate: Bool
     ) {
-        let columns = matrix.parts[parts].reduce(0) { $0 + $1.outputs }
+        var columns = 0, scratchBytes = 0
+        for part in parts {
+            columns += part.outputs
+            scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, rows, matrix.inputs))
+        }
+        guard scratch.reserve(worker: scratchBytes) else { return }
         let step = chunkColumns(of: columns)
         let rowTiles = (rows + Self.rowsPerTile - 1) / Self.rowsPerTile
         var columnChunks = 0
-        for part in matrix.parts[parts] { columnChunks += (part.outputs + step - 1) / step }
-        let scratchBytes = parts.reduce(0) { max($0, nt_linear_scratch_bytes(x.type, matrix.parts[$1].type, rows, matrix.inputs)) }
-        guard scratch.reserve(worker: scratchBytes) else { return }
-        let scratch = scratch.workerBases, bias = matrix.bias?.floats, outputs = matrix.outputs, inputs = matrix.inputs
+        for part in parts { columnChunks += (part.outputs + step - 1) / step }
+        let scratch = scratch.workerBases, bias = matrix.onCPU.bias?.floats, outputs = matrix.outputs, inputs = matrix.inputs
         pool.parallelFor(columnChunks * rowTiles) { chunk, worker in
             var local = chunk % columnChunks
             let row = chunk / columnChunks * Self.rowsPerTile
-            for part in matrix.parts[parts] {
+            for part in parts {
                 let chunks = (part.outputs + step - 1) / step
                 if local >= chunks {
                     local -= chunks
@@ -137,8 +139,7 @@ extension CPUBackend {
 
     func normRows(_ x: Tensor, _ norm: Norm, row: Int, count: Int, _ out: nt_out) {
         let source = x.floats + row * x.columns
-        let weight = norm.weight.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
-        let bias = norm.bias.map { UnsafePointer(unsafeDowncast($0, to: CPUVector.self).memory.floats) }
+        let weight = norm.weight?.floats, bias = norm.bias?.floats
         switch norm.kind {
         case .rms(let offset): nt_rms_norm(source, x.columns, count, x.columns, weight, offset, norm.epsilon, out)
         case .layer: nt_layer_norm(source, x.columns, count, x.columns, weight, bias, norm.epsilon, out)

@@ -14,7 +14,7 @@ extension CPUBackend {
             made.append(try makePart(view, firstColumn: column))
             column += view.shape[0]
         }
-        return CPUMatrix(parts: made, inputs: inputs, bias: try makeBias(biases, parts))
+        return Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts)))
     }
 
     private func makeBias(_ biases: [TensorView?], _ parts: [TensorView]) throws -> HostMemory? {
@@ -80,19 +80,19 @@ extension CPUBackend {
         guard table.shape.rank == 2, let type = table.dtype.kernelType, nt_row_bytes(type, table.shape[1]) == table.bytesPerRow else {
             throw BackendError.unsupportedWeight(dtype: table.dtype, reason: "it cannot be looked up as a table \(table.shape)")
         }
-        return CPUEmbedding(type: type, view: table, rows: table.shape[0], columns: table.shape[1])
+        return EmbeddingTable(rows: table.shape[0], columns: table.shape[1], storage: CPUEmbedding(type: type, view: table))
     }
 
     package func makeVector(_ values: TensorView) throws -> Vector {
         let memory = try HostMemory(byteCount: values.count * 4, for: "parameters")
         try widen(values, into: memory.floats)
-        return CPUVector(memory: memory, count: values.count)
+        return Vector(count: values.count, storage: memory)
     }
 
     package func makeVector(_ values: [Float]) throws -> Vector {
         let memory = try HostMemory(byteCount: values.count * 4, for: "parameters")
         memory.floats.update(from: values, count: values.count)
-        return CPUVector(memory: memory, count: values.count)
+        return Vector(count: values.count, storage: memory)
     }
 
     private func widen(_ view: TensorView, into destination: UnsafeMutablePointer<Float>) throws {

@@ -37,16 +37,16 @@ extension CPUBackend {
     }
 
     package func embed(_ table: EmbeddingTable, scale: Float, into y: Tensor) {
-        let table = unsafeDowncast(table, to: CPUEmbedding.self)
-        let columns = table.columns, tokens = plan.tokenCount, base = table.view.bytes.baseAddress
+        let columns = table.columns, rows = table.rows, tokens = plan.tokenCount
+        let type = table.onCPU.type, base = table.onCPU.view.bytes.baseAddress
         plan.tokenIDs.withUnsafeBufferPointer { ids in
             guard let ids = ids.baseAddress else { return }
             let chunk = 16
             pool.parallelFor((tokens + chunk - 1) / chunk) { index, _ in
                 let first = index * chunk, count = min(chunk, tokens - index * chunk)
-                let rows = y.floats + first * columns
-                nt_gather_rows(table.type, base, table.rows, columns, ids + first, count, rows, columns)
-                if scale != 1 { nt_scale(rows, rows, scale, count * columns) }
+                let out = y.floats + first * columns
+                nt_gather_rows(type, base, rows, columns, ids + first, count, out, columns)
+                if scale != 1 { nt_scale(out, out, scale, count * columns) }
             }
         }
     }

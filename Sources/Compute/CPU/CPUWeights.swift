@@ -2,7 +2,7 @@ import CKernels
 import Tensors
 
 /// A weight matrix on the CPU: its parts as stored (mapped from the file, no copy) or repacked in panels for the int8 kernels.
-final class CPUMatrix: Matrix {
+final class CPUMatrix {
     struct Part {
         let type: nt_type
         /// Row-major rows as stored, or panels of `nt_pack`.
@@ -20,32 +20,33 @@ final class CPUMatrix: Matrix {
     /// `[outputs]`, or nil.
     let bias: HostMemory?
 
-    init(parts: [Part], inputs: Int, bias: HostMemory?) {
+    init(parts: [Part], bias: HostMemory?) {
         self.parts = parts
         self.bias = bias
-        super.init(outputs: parts.reduce(0) { $0 + $1.outputs }, inputs: inputs)
     }
 }
 
 /// A table of embeddings as stored: rows are dequantised when they are looked up.
-final class CPUEmbedding: EmbeddingTable {
+final class CPUEmbedding {
     let type: nt_type
     let view: TensorView
 
-    init(type: nt_type, view: TensorView, rows: Int, columns: Int) {
+    init(type: nt_type, view: TensorView) {
         self.type = type
         self.view = view
-        super.init(rows: rows, columns: columns)
     }
 }
 
-final class CPUVector: Vector {
-    let memory: HostMemory
+extension Matrix {
+    var onCPU: CPUMatrix { unsafeDowncast(storage, to: CPUMatrix.self) }
+}
 
-    init(memory: HostMemory, count: Int) {
-        self.memory = memory
-        super.init(count: count)
-    }
+extension EmbeddingTable {
+    var onCPU: CPUEmbedding { unsafeDowncast(storage, to: CPUEmbedding.self) }
+}
+
+extension Vector {
+    var floats: UnsafePointer<Float> { UnsafePointer(unsafeDowncast(storage, to: HostMemory.self).floats) }
 }
 
 extension DType {

@@ -1,0 +1,169 @@
+package import Compute
+import Glibc
+import Models
+import Weights
+
+/// How far a computed model may be from its reference, by what the engine rounds (fixtures' README).
+struct ModelTolerance {
+    /// Of the logits, in units of their standard deviation.
+    var logits: Double
+    var logprobs: Double
+    /// Margin between the two best logits, in the same unit, below which greedy tokens are not compared any further.
+    var margin: Double
+
+    init(precision: ComputePrecision, isQuantised: Bool, isMixtureOfExperts: Bool) {
+        switch (precision, isQuantised) {
+        case (.float32, _): (logits, logprobs, margin) = (1e-3, 3e-3, 0.01)
+        case (.auto, true): (logits, logprobs, margin) = (0.2, 0.5, 0.4)
+        case (.auto, false): (logits, logprobs, margin) = (isMixtureOfExperts ? 0.2 : 0.12, 0.5, 0.3)
+        }
+    }
+}
+
+/// What a model fixture showed.
+package struct ModelReport: Sendable {
+    package var name: String
+    /// Largest error of the last position's logits, in units of their standard deviation; and the allowed one.
+    package var logitsError = 0.0
+    package var logitsTolerance = 0.0
+    package var logprobsError = 0.0
+    package var greedyCompared = 0
+    package var failures: [String] = []
+
+    package var passed: Bool { failures.isEmpty }
+}
+
+/// Compares a model folder with the reference outputs beside it: logits, log-probabilities, greedy tokens; and our own promise that
+/// batching and chunking change no bit.
+package struct ModelVerifier {
+    package var precision: ComputePrecision
+    package var threadCount: Int
+    /// Tokens of a chunk in the chunked-prefill check.
+    package var chunk = 16
+
+    package init(precision: ComputePrecision, threadCount: Int) {
+        self.precision = precision
+        self.threadCount = threadCount
+    }
+
+    /// - Parameter model: the folder, or the GGUF file in it.
+    package func verify(model: String, folder: String) -> ModelReport {
+        var report = ModelReport(name: folder.split(separator: "/").last.map(String.init) ?? folder)
+        do {
+            let golden = try ModelGolden(folder: folder)
+            report.name = golden.name
+            let source = try ModelSource(path: model)
+            var configuration = CPUBackend.Configuration(threadCount: threadCount, maxBatchedTokens: 512)
+            configuration.precision = precision
+            var options = ModelOptions(cacheByteCount: 64 << 20, maxBatchedTokens: 512)
+            options.blockSize = 16
+            let runner = try source.load(on: CPUBackend(configuration), options: options)
+            let isQuantised = source.checkpoint.gguf != nil
+            let tolerance = ModelTolerance(precision: precision, isQuantised: isQuantised, isMixtureOfExperts: golden.isMixtureOfExperts)
+            var session = DirectSession(runner)
+            try compare(golden, tolerance, &session, &report)
+        } catch {
+            report.failures.append("\(error)")
+        }
+        return report
+    }
+
+    private func compare(
+        _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession, _ report: inout ModelReport
+    ) throws {
+        report.logitsTolerance = tolerance.logits
+        var alone: [[Float]] = []
+        for (index, prompt) in golden.prompts.enumerated() {
+            let sequence = session.open(promptLength: prompt.count)
+            let logits = try session.append([(sequence, prompt)])[0]
+            alone.append(logits)
+            compareLogits(logits, golden, index, tolerance, &report)
+            try compareGreedy(logits, golden, index, sequence, tolerance, &session, &report)
+        }
+        try compareLogprobs(golden, tolerance, &session, &report)
+        try compareTogether(golden, alone, &session, &report)
+        try compareChunked(golden, alone, &session, &report)
+    }
+
+    private func compareLogits(
+        _ logits: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
+    ) {
+        let want = golden.lastLogits[index], deviation = golden.logitsStandardDeviation[index]
+        guard logits.count == want.count else {
+            return report.failures.append("prompt \(index): \(logits.count) logits, expected \(want.count)")
+        }
+        let error = zip(logits, want).reduce(0.0) { max($0, Double(($1.0 - $1.1).magnitude)) }
+        var allowed = tolerance.logits * deviation
+        if precision == .auto, index < golden.bfloat16Error.count { allowed = max(allowed, 3 * golden.bfloat16Error[index]) }
+        report.logitsError = max(report.logitsError, error / deviation)
+        if !(error <= allowed) { report.failures.append("prompt \(index): logits differ by \(error), allowed \(allowed)") }
+    }
+
+    private func compareGreedy(
+        _ first: [Float], _ golden: ModelGolden, _ index: Int, _ sequence: Int, _ tolerance: ModelTolerance,
+        _ session: inout DirectSession, _ report: inout ModelReport
+    ) throws {
+        var candidates = [golden.greedy[index]]
+        if let recomputed = golden.greedyRecomputed, index < recomputed.count { candidates.append(recomputed[index]) }
+        var logits = first
+        for step in golden.greedy[index].indices {
+            if golden.greedyMargin[index][step] < tolerance.margin * golden.logitsStandardDeviation[index] { return }
+            let token = Int32(logits.indices.max { logits[$0] < logits[$1] } ?? 0)
+            candidates.removeAll { $0[step] != token }
+            guard !candidates.isEmpty else {
+                report.failures.append("prompt \(index): greedy token \(step) is \(token), expected \(golden.greedy[index][step])")
+                return
+            }
+            report.greedyCompared += 1
+            if step + 1 < golden.greedy[index].count { logits = try session.append([(sequence, [token])])[0] }
+        }
+    }
+
+    private func compareLogprobs(
+        _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession, _ report: inout ModelReport
+    ) throws {
+        guard golden.prompts.count > 1 else { return }
+        let prompt = golden.prompts[1]
+        let rows = try session.append([(session.open(promptLength: prompt.count), prompt)], allRows: true)
+        var errors: [Double] = []
+        for (position, row) in rows.enumerated() {
+            let shift = Double(row.max() ?? 0)
+            let total = shift + log(row.reduce(0.0) { $0 + exp(Double($1) - shift) })
+            var worst = 0.0
+            for (token, logit) in row.enumerated() {
+                worst = max(worst, abs(Double(logit) - total - Double(golden.allLogprobs[position * row.count + token])))
+            }
+            errors.append(worst)
+        }
+        // In 16 bits a near-tied router can break one position of a mixture of experts.
+        let judged = golden.isMixtureOfExperts && precision == .auto ? errors.sorted()[errors.count / 2] : errors.max() ?? 0
+        report.logprobsError = judged
+        if !(judged <= tolerance.logprobs) {
+            report.failures.append("log-probabilities of prompt 1 differ by \(judged), allowed \(tolerance.logprobs)")
+        }
+    }
+
+    private func compareTogether(
+        _ golden: ModelGolden, _ alone: [[Float]], _ session: inout DirectSession, _ report: inout ModelReport
+    ) throws {
+        let together = try session.append(golden.prompts.map { (session.open(promptLength: $0.count), $0) })
+        for index in golden.prompts.indices where together[index] != alone[index] {
+            report.failures.append("prompt \(index): batched logits are not bit-identical to those alone")
+        }
+    }
+
+    private func compareChunked(
+        _ golden: ModelGolden, _ alone: [[Float]], _ session: inout DirectSession, _ report: inout ModelReport
+    ) throws {
+        for (index, prompt) in golden.prompts.enumerated() where prompt.count > chunk {
+            let sequence = session.open(promptLength: prompt.count)
+            var logits: [Float] = []
+            for begin in stride(from: 0, to: prompt.count, by: chunk) {
+                logits = try session.append([(sequence, Array(prompt[begin..<min(prompt.count, begin + chunk)]))])[0]
+            }
+            if logits != alone[index] {
+                report.failures.append("prompt \(index): chunked prefill's logits are not bit-identical to those of one step")
+            }
+        }
+    }
+}
