@@ -25,7 +25,6 @@ struct BlobDownload: Sendable {
         let lock = try await FileLock.acquire(cache.lock(head.etag)) {
             progress.note("\(file.path): another process is fetching it, waiting")
         }
-        defer { _ = consume lock }
         let whole = isWhole(head.etag, size)
         if !whole {
             let hash = ContentHash(etag: head.etag) ?? file.hash
@@ -34,6 +33,7 @@ struct BlobDownload: Sendable {
             progress.finish(progress.begin(file.path, total: size, done: size, unit: .bytes), .skipped)
         }
         try cache.link(file.path, to: head.etag, at: commit)
+        lock.release()
     }
 
     private func isWhole(_ etag: String, _ size: Int) -> Bool { Files.size(cache.blob(etag)) == size }

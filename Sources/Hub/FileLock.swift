@@ -15,6 +15,9 @@ struct FileLock: ~Copyable {
 
     deinit { flock(handle.descriptor, LOCK_UN) }
 
+    /// To be called after the guarded work, so that the lock lives until there; a thrown error releases it too.
+    consuming func release() {}
+
     /// Waits for the lock in the way of a task: asks ten times a second, and stops when the task is cancelled. File systems without
     /// `flock` give the lock to everybody; then only the check of the hash protects the blob.
     /// - Parameter onWait: called once if another process holds the lock.
