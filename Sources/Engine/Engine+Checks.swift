@@ -1,0 +1,52 @@
+internal import Sampling
+
+extension Engine {
+    /// Everything that can be refused without asking the engine's thread.
+    func check(_ request: EngineRequest) throws(EngineError) {
+        do {
+            try request.sampling.validate(vocabularySize: vocabularySize, limits: configuration.sampling)
+        } catch {
+            throw .invalidParameter(error)
+        }
+        guard !request.promptTokenIDs.isEmpty else { throw .emptyPrompt }
+        var position = 0
+        for ids in [request.promptTokenIDs, request.outputTokensSoFar] {
+            for id in ids {
+                guard id >= 0, Int(id) < vocabularySize else {
+                    throw .tokenOutOfRange(token: id, position: position, vocabularySize: vocabularySize)
+                }
+                position += 1
+            }
+        }
+        if request.sampling.n > 1, !request.outputTokensSoFar.isEmpty {
+            throw .invalidParameter(
+                ParameterError(
+                    "n", value: String(request.sampling.n),
+                    "must be 1 when output tokens are carried over; send each choice on its own with its own seed"))
+        }
+        let known = position
+        let extra = request.sampling.maxTokens == 0 ? 0 : 1
+        guard known + extra <= configuration.maxModelLength else {
+            throw .promptTooLong(tokens: known, maxModelLength: configuration.maxModelLength)
+        }
+        guard capacity.fits(tokens: known) else {
+            throw .promptExceedsCache(tokens: known, capacity: capacity.tokens)
+        }
+    }
+}
+
+extension BlockHash {
+    /// Hashes of the full blocks of `tokens`.
+    static func chain(over tokens: [Int32], of request: EngineRequest, blockSize: Int, key: HashKey) -> [BlockHash] {
+        var hashes: [BlockHash] = []
+        hashes.reserveCapacity(tokens.count / blockSize)
+        var parent = root(cacheSalt: request.cacheSalt, loraID: request.loraID, key: key)
+        var start = 0
+        while start + blockSize <= tokens.count {
+            parent = next(after: parent, tokens: tokens[start..<start + blockSize], key: key)
+            hashes.append(parent)
+            start += blockSize
+        }
+        return hashes
+    }
+}
