@@ -17,7 +17,8 @@ package enum ChatMessage {
         if let calls = try fields.array("tool_calls") {
             message["tool_calls"] = calls.isEmpty ? nil : .array(try toolCalls(calls, path: fields.path(of: "tool_calls")))
         }
-        if let reasoning = try fields.string("reasoning") ?? fields.string("reasoning_content") {
+        let older = try fields.string("reasoning_content")
+        if let reasoning = try fields.string("reasoning") ?? older {
             message["reasoning"] = .string(reasoning)
             message["reasoning_content"] = .string(reasoning)
         }

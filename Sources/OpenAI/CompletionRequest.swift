@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// The body of `POST /v1/completions`.
 package struct CompletionRequest: Sendable {

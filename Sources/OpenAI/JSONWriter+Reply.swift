@@ -135,14 +135,14 @@ extension JSONWriter {
     }
 
     /// Leaves the object open.
-    private mutating func chatToken(_ text: String, _ id: Int32, _ value: Float, _ asIDs: Bool) {
+    private mutating func chatToken(_ text: [UInt8], _ id: Int32, _ value: Float, _ asIDs: Bool) {
         raw("{\"token\":")
         tokenText(text, id, asIDs)
         raw(",\"logprob\":")
         logprob(value)
         raw(",\"bytes\":[")
         var first = true
-        for byte in (asIDs ? "token_id:\(id)" : text).utf8 {
+        for byte in asIDs ? Array("token_id:\(id)".utf8) : text {
             if !first { raw(",") }
             first = false
             int(Int(byte))
@@ -150,15 +150,18 @@ extension JSONWriter {
         raw("]")
     }
 
-    private mutating func tokenText(_ text: String, _ id: Int32, _ asIDs: Bool) {
+    private mutating func tokenText(_ text: [UInt8], _ id: Int32, _ asIDs: Bool) {
         if asIDs {
             raw("\"token_id:")
             int(Int(id))
             raw("\"")
         } else {
-            string(text)
+            lossy(text)
         }
     }
+
+    /// A quoted string; parts of characters become U+FFFD.
+    private mutating func lossy(_ text: [UInt8]) { string(String(decoding: text, as: UTF8.self)) }
 
     /// vLLM's `prompt_logprobs`: null first, then `{"<id>":{"logprob","rank","decoded_token"}}`.
     mutating func promptLogprobs(_ tokens: [ScoredToken]?) {
@@ -180,7 +183,7 @@ extension JSONWriter {
                 raw(",\"rank\":")
                 int(Int(candidate.rank))
                 raw(",\"decoded_token\":")
-                string(candidate.text)
+                lossy(candidate.text)
                 raw("}")
             }
             raw("}")

@@ -36,12 +36,12 @@ package struct ChoiceEnd: Sendable, Equatable {
 package struct ScoredToken: Sendable, Equatable {
     package struct Candidate: Sendable, Equatable {
         package var id: Int32
-        /// The token decoded alone, leading space kept.
-        package var text: String
+        /// The token's own text, leading space kept; may hold part of a character.
+        package var text: [UInt8]
         package var logprob: Float
         package var rank: Int32
 
-        package init(id: Int32, text: String, logprob: Float, rank: Int32) {
+        package init(id: Int32, text: [UInt8], logprob: Float, rank: Int32) {
             self.id = id
             self.text = text
             self.logprob = logprob
@@ -51,7 +51,8 @@ package struct ScoredToken: Sendable, Equatable {
 
     /// nil logprob: the first prompt token, which nothing precedes.
     package var id: Int32
-    package var text: String
+    /// The token's own text, leading space kept; may hold part of a character.
+    package var text: [UInt8]
     package var logprob: Float?
     package var rank: Int32
     /// Unicode scalars of the choice's text before this token's.
@@ -59,7 +60,7 @@ package struct ScoredToken: Sendable, Equatable {
     /// This token first, then the best others, best first. Empty where `logprob` is nil.
     package var candidates: [Candidate]
 
-    package init(id: Int32, text: String, logprob: Float?, rank: Int32 = 0, textOffset: Int = 0, candidates: [Candidate] = []) {
+    package init(id: Int32, text: [UInt8], logprob: Float?, rank: Int32 = 0, textOffset: Int = 0, candidates: [Candidate] = []) {
         self.id = id
         self.text = text
         self.logprob = logprob

@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 package import Sampling
 
 /// The sampling and stopping fields that completions and chat share, as they stood in the request.

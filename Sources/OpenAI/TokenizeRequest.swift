@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// The body of `POST /tokenize`: a text, or a conversation that is rendered first.
 package struct TokenizeRequest: Sendable {
