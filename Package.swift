@@ -8,20 +8,80 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// Rooms in one-way order: a room imports only rooms above it. See docs/ARCHITECTURE.md.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: strict)
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+
+/// Rooms in one-way order: a room imports only rooms above it. docs/ARCHITECTURE.md says what each is for.
 let package = Package(
     name: "needletail",
+    products: [.executable(name: "needletail", targets: ["needletail"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
     targets: [
-        .target(name: "JSON", swiftSettings: strict),
-        .target(name: "Step", swiftSettings: strict),
         .target(name: "CKernels"),
-        .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Weights", dependencies: ["JSON", "Tensors"], swiftSettings: strict),
-        .target(name: "Sampling", swiftSettings: strict),
-        .target(name: "Models", dependencies: ["Compute", "JSON", "Step", "Tensors", "Weights"], swiftSettings: strict),
-        .target(name: "Engine", dependencies: ["Sampling", "Step"], swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["CKernels", "Tensors", "Step"], swiftSettings: strict),
-        .target(name: "Golden", dependencies: ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"], swiftSettings: strict),
-        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        room("JSON"),
+        room("Step"),
+        room("Progress"),
+        room("Tensors"),
+        room("Weights", ["JSON", "Tensors"]),
+        room("Tokenizers", ["JSON", "CPCRE2", "CZlib"]),
+        room("Templates", ["JSON"]),
+        room(
+            "Hub",
+            ["JSON", "Progress"] + nio + [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
+        room("Compute", ["CKernels", "Step", "Tensors"]),
+        room("Models", ["Compute", "JSON", "Step", "Tensors", "Weights"]),
+        room("Sampling"),
+        room("Engine", ["Sampling", "Step"]),
+        room("OpenAI", ["JSON", "Sampling"]),
+        room(
+            "Server",
+            ["Engine", "JSON", "OpenAI", "Sampling", "Templates", "Tokenizers"] + nio + [
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        room("Golden", ["Compute", "JSON", "Models", "Step", "Templates", "Tensors", "Tokenizers", "Weights"]),
+        room(
+            "CLI",
+            [
+                "Compute", "Engine", "Golden", "Hub", "JSON", "Models", "OpenAI", "Progress", "Sampling", "Server", "Step", "Templates", "Tensors",
+                "Tokenizers", "Weights",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ] + nio),
+        .executableTarget(name: "needletail", dependencies: ["CLI"], swiftSettings: strict),
+        tests("JSON", ["JSON"]),
     ]
 )
