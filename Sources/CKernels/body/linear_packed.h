@@ -1,0 +1,221 @@
+// y = x Wᵀ over packed panels of 16 rows: int8 x (integer dot products) or f32 x (exactly dequantised weights).
+//
+// Lane r of every vector is weight row r of the panel, so an output never needs a sum across lanes: it is the fused
+// sum over blocks of 32 in rising order, the same for any number of rows of x.
+
+/// What the weight is worth: w = d * (u - offset) (+ m).
+#define CODE_OFFSET(type) ((type) == NT_Q8_0 ? 128 : (type) == NT_Q4_0 ? 8 : (type) == NT_Q5_0 ? 16 : (type) == NT_Q6_K ? 32 : 0)
+#define HAS_MIN(type) ((type) == NT_Q4_1 || (type) == NT_Q5_1 || (type) == NT_Q4_K || (type) == NT_Q5_K)
+#define HAS_FIFTH_BIT(type) ((type) == NT_Q5_0 || (type) == NT_Q5_1 || (type) == NT_Q5_K)
+
+struct panel {
+    const char *codes, *subs, *supers;
+};
+INLINE struct panel panel_at(const nt_linear_args *a, const int type, size_t p) {
+    struct panel_layout l = panel_layout(type);
+    const char *base = (const char *)a->w + p * panel_bytes(type, a->k);
+    return (struct panel){base, base + a->k / 32 * l.code_bytes, base + a->k / 32 * (l.code_bytes + l.sub_bytes)};
+}
+
+INLINE vf vf_from_u8(const char *p) { vb b; __builtin_memcpy(&b, p, 16); return __builtin_convertvector(__builtin_convertvector(b, vi), vf); }
+INLINE vi vi_from_i8(const char *p) { vsb b; __builtin_memcpy(&b, p, 16); return __builtin_convertvector(b, vi); }
+
+/// Codes of groups g and g + 4 (g < 4) of a block: *low and *high, 16 rows x 4 bytes each. Q8_0: straight loads.
+INLINE void load_groups(const int type, const char *codes, const int g, vi *low, vi *high) {
+    if (type == NT_Q8_0) {
+        *low = vi_load(codes + 64 * g);
+        *high = vi_load(codes + 64 * (g + 4));
+        return;
+    }
+    vi v = vi_load(codes + 64 * g);
+    *low = v & 0x0f0f0f0f;
+    *high = (vi)((vu)v >> 4) & 0x0f0f0f0f;
+    if (HAS_FIFTH_BIT(type)) {
+        vi bits = vi_load(codes + 256);
+        *low |= bits << (4 - g) & 0x10101010;
+        *high |= (vi)((vu)bits >> g) & 0x10101010;
+    } else if (type == NT_Q6_K) {
+        vi a = vi_load(codes + 256), b = vi_load(codes + 320);
+        *low |= (g < 2 ? a << (4 - 2 * g) : (vi)((vu)a >> (2 * g - 4))) & 0x30303030;
+        *high |= (g < 2 ? b << (4 - 2 * g) : (vi)((vu)b >> (2 * g - 4))) & 0x30303030;
+    }
+}
+
+/// d and m (0 when the type has none) of block b; for Q6_K only the super-block's d.
+INLINE void load_scales(const int type, struct panel p, size_t b, vf *d, vf *m) {
+    struct panel_layout l = panel_layout(type);
+    const char *sub = p.subs + b * l.sub_bytes, *super = p.supers + b / 8 * l.super_bytes;
+    *m = vf_set(0);
+    if (l.super_bytes == 0) {
+        *d = vf_from_f16(vh_load(sub));
+        if (HAS_MIN(type)) *m = vf_from_f16(vh_load(sub + 32));
+    } else if (type == NT_Q6_K) {
+        *d = vf_from_f16(vh_load(super));
+    } else {
+        *d = vf_from_f16(vh_load(super)) * vf_from_u8(sub);
+        *m = -(vf_from_f16(vh_load(super + 32)) * vf_from_u8(sub + 16));
+    }
+}
+
+INLINE vi dot_codes(const int type, vi acc, vi u, vi s) {
+    return type == NT_Q8_0 ? vi_dot_biased(acc, u, s) : vi_dot_u7s8(acc, u, s);
+}
+
+INLINE void panel_store(const nt_linear_args *a, size_t m, size_t p, vf v) {
+    size_t n = 16 * p, from = a->n_begin > n ? a->n_begin - n : 0, to = a->n_end - n < 16 ? a->n_end - n : 16;
+    float *y = a->y + m * a->y_stride + n;
+    if (from == 0 && to == 16) {
+        if (a->bias) v += vf_load(a->bias + n);
+        if (a->accumulate) v = vf_load(y) + v;
+        vf_store(y, v);
+        return;
+    }
+    float lane[16];
+    vf_store(lane, v);
+    for (size_t i = from; i < to; i++) {
+        float x = lane[i];
+        if (a->bias) x += a->bias[n + i];
+        y[i] = a->accumulate ? y[i] + x : x;
+    }
+}
+
+/// MR rows of q8 x from row m over panel p.
+INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p) {
+    struct panel_layout l = panel_layout(type);
+    struct panel w = panel_at(a, type, p);
+    struct q8_layout q = q8_layout(a->k);
+    const int offset = type == NT_Q8_0 ? Q8_CODE_BIAS : CODE_OFFSET(type);
+    const char *x = (const char *)a->x + m * a->x_stride;
+    const size_t xs = a->x_stride;
+    vf acc[8];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < MR; r++) acc[r] = vf_set(0);
+    for (size_t b = 0; b < q.blocks; b++) {
+        vi dot[8], upper[8];
+        const char *codes = w.codes + b * l.code_bytes, *xb = x + 32 * b;
+#pragma clang loop unroll(full)
+        for (int r = 0; r < MR; r++) {
+            int32_t sum = load_i32(x + r * xs + q.sums + 4 * b);
+            if (type == NT_Q6_K) {
+                int32_t first = load_i32(x + r * xs + q.halves + 4 * b);
+                dot[r] = vi_set(-offset * first);
+                upper[r] = vi_set(-offset * (sum - first));
+            } else {
+                dot[r] = vi_set(-offset * sum);
+            }
+        }
+#pragma clang loop unroll(full)
+        for (int g = 0; g < 4; g++) {
+            vi low, high;
+            load_groups(type, codes, g, &low, &high);
+#pragma clang loop unroll(full)
+            for (int r = 0; r < MR; r++) dot[r] = dot_codes(type, dot[r], low, vi_splat_load(xb + r * xs + 4 * g));
+#pragma clang loop unroll(full)
+            for (int r = 0; r < MR; r++) {
+                vi *sum = type == NT_Q6_K ? &upper[r] : &dot[r];
+                *sum = dot_codes(type, *sum, high, vi_splat_load(xb + r * xs + 4 * g + 16));
+            }
+        }
+        vf d, mins;
+        load_scales(type, w, b, &d, &mins);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < MR; r++) {
+            vf xd = vf_set(load_f32(x + r * xs + q.scales + 4 * b));
+            if (type == NT_Q6_K) {
+                const char *sub = w.subs + b * l.sub_bytes;
+                dot[r] = dot[r] * vi_from_i8(sub) + upper[r] * vi_from_i8(sub + 16);
+            }
+            acc[r] = vf_fma(vf_from_i(dot[r]), d * xd, acc[r]);
+            if (HAS_MIN(type)) {
+                float sum = (float)load_i32(x + r * xs + q.sums + 4 * b);
+                acc[r] = vf_fma(mins, xd * vf_set(sum), acc[r]);
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < MR; r++) panel_store(a, m + r, p, acc[r]);
+}
+
+/// MR rows of f32 x from row m over panel p: each weight is dequantised exactly, then fused multiply-adds in rising k.
+INLINE void packed_f32_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p) {
+    struct panel_layout l = panel_layout(type);
+    struct panel w = panel_at(a, type, p);
+    const char *x = (const char *)a->x + m * a->x_stride;
+    const size_t xs = a->x_stride;
+    vf acc[8];
+    for (int r = 0; r < MR; r++) acc[r] = vf_set(0);
+    for (size_t b = 0; b < a->k / 32; b++) {
+        vf d, mins;
+        load_scales(type, w, b, &d, &mins);
+        for (int half = 0; half < 2; half++) {
+            if (type == NT_Q6_K) {
+                vf super;
+                load_scales(type, w, b, &super, &mins);
+                d = super * vf_from_i(vi_from_i8(w.subs + b * l.sub_bytes + 16 * half));
+            }
+            for (int g = 0; g < 4; g++) {
+                vi low, high;
+                switch (g) {                                   // shifts in load_groups want constants
+                case 0: load_groups(type, w.codes + b * l.code_bytes, 0, &low, &high); break;
+                case 1: load_groups(type, w.codes + b * l.code_bytes, 1, &low, &high); break;
+                case 2: load_groups(type, w.codes + b * l.code_bytes, 2, &low, &high); break;
+                default: load_groups(type, w.codes + b * l.code_bytes, 3, &low, &high); break;
+                }
+                vi u = half ? high : low;
+                const char *xg = x + 4 * (32 * b + 16 * half + 4 * g);
+#pragma clang loop unroll(full)
+                for (int j = 0; j < 4; j++) {
+                    vi code = ((vi)((vu)u >> (8 * j)) & 0xff) - CODE_OFFSET(type);
+                    vf value = d * vf_from_i(code);
+                    if (HAS_MIN(type)) value += mins;
+#pragma clang loop unroll(full)
+                    for (int r = 0; r < MR; r++) acc[r] = vf_fma(value, vf_set(load_f32(xg + r * xs + 4 * j)), acc[r]);
+                }
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < MR; r++) panel_store(a, m + r, p, acc[r]);
+}
+
+typedef void panel_tile(const nt_linear_args *, size_t m, size_t p);
+
+#define PACKED_TILES(type)                                                                                             \
+    KERNEL void q8_8_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 8, a, m, p); }    \
+    KERNEL void q8_4_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 4, a, m, p); }    \
+    KERNEL void q8_2_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 2, a, m, p); }    \
+    KERNEL void q8_1_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 1, a, m, p); }    \
+    KERNEL void f32_8_##type(const nt_linear_args *a, size_t m, size_t p) { packed_f32_tile(NT_##type, 8, a, m, p); }  \
+    KERNEL void f32_1_##type(const nt_linear_args *a, size_t m, size_t p) { packed_f32_tile(NT_##type, 1, a, m, p); }
+PACKED_TILES(Q8_0)
+PACKED_TILES(Q4_0)
+PACKED_TILES(Q4_1)
+PACKED_TILES(Q5_0)
+PACKED_TILES(Q5_1)
+PACKED_TILES(Q4_K)
+PACKED_TILES(Q5_K)
+PACKED_TILES(Q6_K)
+
+INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
+    for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
+        size_t m = 0;
+        if (t8) for (; m + 8 <= a->m; m += 8) t8(a, m, p);
+        if (t4) for (; m + 4 <= a->m; m += 4) t4(a, m, p);
+        if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p);
+        for (; m < a->m; m++) t1(a, m, p);
+    }
+}
+
+static void linear_packed(const nt_linear_args *a) {
+    bool q8 = a->x_type == NT_ACT_Q8;
+    if (!q8 && a->x_type != NT_ACT_F32) return;
+#define DRIVE(type)                                                                  \
+    case NT_##type:                                                                  \
+        if (q8) packed_drive(a, q8_8_##type, q8_4_##type, q8_2_##type, q8_1_##type); \
+        else packed_drive(a, f32_8_##type, 0, 0, f32_1_##type);                      \
+        break;
+    switch (a->w_type) {
+    DRIVE(Q8_0) DRIVE(Q4_0) DRIVE(Q4_1) DRIVE(Q5_0) DRIVE(Q5_1) DRIVE(Q4_K) DRIVE(Q5_K) DRIVE(Q6_K)
+    default: break;
+    }
+}
