@@ -21,7 +21,10 @@ struct ModelGolden {
     let tokenizerCases: JSONValue?
 
     init(folder: String) throws {
-        let json = try JSONValue(parsing: try MappedFile(path: folder + "/golden.json").bytes.bindMemory(to: UInt8.self), options: .init(allowsNonFinite: true))
+        let file = try MappedFile(path: folder + "/golden.json")
+        let json = try withExtendedLifetime(file) {
+            try JSONValue(parsing: file.bytes.bindMemory(to: UInt8.self), options: .init(allowsNonFinite: true))
+        }
         func value(_ key: String) throws -> JSONValue {
             guard let value = json[key] else { throw GoldenError("\(folder)/golden.json has no '\(key)'") }
             return value
