@@ -107,7 +107,7 @@ package struct HubSettings: Sendable {
 }
 
 /// A secret for the hub. It prints as its source only.
-package struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct HubToken: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     let secret: String
     /// Where it came from, for error messages.
     package let source: String
