@@ -1,0 +1,26 @@
+internal import HTTPTypes
+
+/// The keys that open `/v1`.
+struct APIKeys: Sendable {
+    private let keys: [[UInt8]]
+
+    init(_ keys: [String]) { self.keys = keys.map { Array($0.utf8) } }
+
+    /// Compares in time that depends only on lengths, and with every key.
+    func allow(_ headers: HTTPFields) -> Bool {
+        if keys.isEmpty { return true }
+        guard let header = headers[.authorization], let space = header.firstIndex(of: " "),
+            header[..<space].lowercased() == "bearer"
+        else { return false }
+        let given = Array(header[header.index(after: space)...].utf8)
+        var allowed = false
+        for key in keys where Self.equal(given, key) { allowed = true }
+        return allowed
+    }
+
+    private static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        var difference = a.count ^ b.count
+        for (index, byte) in a.enumerated() { difference |= Int(byte ^ (index < b.count ? b[index] : 0)) }
+        return difference == 0
+    }
+}

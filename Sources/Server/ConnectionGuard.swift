@@ -1,0 +1,83 @@
+internal import HTTPTypes
+internal import NIOCore
+internal import NIOHTTPTypes
+
+/// Sits between HTTP decoding and request handling on each connection: notices that the client is gone while a request is still being
+/// worked on, ends connections that send nothing, and answers `Expect: 100-continue`.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    let watch = ConnectionWatch()
+    private let idleTimeout: TimeAmount
+    private let bodyTimeout: TimeAmount
+    private let maxBodyBytes: Int
+    private var timer: Scheduled<Void>?
+    /// Requests whose head came in and whose reply is not finished.
+    private var open = 0
+
+    init(idleTimeout: TimeAmount, bodyTimeout: TimeAmount, maxBodyBytes: Int) {
+        self.idleTimeout = idleTimeout
+        self.bodyTimeout = bodyTimeout
+        self.maxBodyBytes = maxBodyBytes
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { closeUnlessStopped(after: idleTimeout, context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        watch.closed()
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        closeUnlessStopped(after: idleTimeout, context)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        watch.closed()
+        context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A client that shuts its sending side is taken as gone, as other servers do: there is no telling it from one that closed.
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { watch.closed() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            open += 1
+            closeUnlessStopped(after: bodyTimeout, context)
+            if head.headerFields[.expect]?.lowercased() == "100-continue",
+                (head.headerFields[.contentLength].flatMap { Int($0) } ?? 0) <= maxBodyBytes
+            {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
+        case .body: break
+        case .end:
+            if open > 0 { timer?.cancel() } else { closeUnlessStopped(after: idleTimeout, context) }
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) {
+            open -= 1
+            if open == 0 { closeUnlessStopped(after: idleTimeout, context) }
+        }
+        context.write(data, promise: promise)
+    }
+
+    private func closeUnlessStopped(after time: TimeAmount, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let channel = context.channel
+        timer = context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+    }
+}

@@ -1,0 +1,45 @@
+internal import HTTPTypes
+
+/// Paths and methods, in one table.
+enum Route: String, CaseIterable {
+    case completions = "/v1/completions"
+    case chat = "/v1/chat/completions"
+    case models = "/v1/models"
+    /// With a name behind it, slashes and all.
+    case model = "/v1/models/"
+    case tokenize = "/tokenize"
+    case detokenize = "/detokenize"
+    case health = "/health"
+    case ping = "/ping"
+    case version = "/version"
+    case load = "/load"
+    case metrics = "/metrics"
+
+    var methods: [HTTPRequest.Method] {
+        switch self {
+        case .completions, .chat, .tokenize, .detokenize: [.post]
+        case .ping: [.get, .post]
+        default: [.get]
+        }
+    }
+
+    /// Probes are not counted: they would drown the rest.
+    var isOperational: Bool {
+        switch self {
+        case .health, .ping, .version, .load, .metrics: true
+        default: false
+        }
+    }
+
+    private static let byPath = Dictionary(uniqueKeysWithValues: allCases.map { ($0.rawValue, $0) })
+
+    /// - Parameter path: without the query.
+    static func find(_ path: String) -> Route? {
+        if path.hasPrefix(model.rawValue), path.utf8.count > model.rawValue.utf8.count { return .model }
+        guard let route = byPath[path], route != .model else { return nil }
+        return route
+    }
+
+    /// Whether an API key is needed, for paths that lead nowhere too.
+    static func isProtected(_ path: String) -> Bool { path == "/v1" || path.hasPrefix("/v1/") }
+}
