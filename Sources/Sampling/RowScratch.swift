@@ -6,6 +6,8 @@ struct RowScratch: ~Copyable {
     private(set) var sums = UnsafeMutablePointer<Float>.allocate(capacity: 1)
     /// The logits before processing.
     private(set) var copy = UnsafeMutablePointer<Float>.allocate(capacity: 1)
+    /// A second row, for several samples of one.
+    private(set) var spare = UnsafeMutablePointer<Float>.allocate(capacity: 1)
     /// Candidates in ascending id order.
     private(set) var ids = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     private(set) var logits = UnsafeMutablePointer<Float>.allocate(capacity: 1)
@@ -24,6 +26,7 @@ struct RowScratch: ~Copyable {
         maxima = .allocate(capacity: blocks)
         sums = .allocate(capacity: blocks)
         copy = .allocate(capacity: count)
+        spare = .allocate(capacity: count)
         ids = .allocate(capacity: count)
         logits = .allocate(capacity: count)
         weights = .allocate(capacity: count)
@@ -41,6 +44,7 @@ struct RowScratch: ~Copyable {
         maxima.deallocate()
         sums.deallocate()
         copy.deallocate()
+        spare.deallocate()
         ids.deallocate()
         logits.deallocate()
         weights.deallocate()

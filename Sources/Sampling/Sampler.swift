@@ -26,6 +26,14 @@ package final class Sampler {
 
     package init() {}
 
+    /// A copy of the row in the sampler's own memory, valid until the next one: for several samples of one row.
+    package func duplicate(_ row: UnsafeMutableBufferPointer<Float>) -> UnsafeMutableBufferPointer<Float> {
+        scratch.reserve(row.count)
+        let copy = UnsafeMutableBufferPointer(start: scratch.spare, count: row.count)
+        _ = copy.update(fromContentsOf: row)
+        return copy
+    }
+
     /// - Parameters:
     ///   - row: `[vocabulary]`, overwritten.
     ///   - seen: kept by the caller if `plan.usesSeenTokens`.
