@@ -1,15 +1,15 @@
 /// The blocks of one sequence: a table per group, and the hashes of its full blocks.
 package struct SequenceBlocks: Sendable {
-    struct Table: Sendable {
+    package struct Table: Sendable {
         /// Physical block of each logical block; 0 once out of the window.
-        var blocks: [Int32] = []
+        package internal(set) var blocks: [Int32] = []
         /// Leading entries that are 0.
         var dropped = 0
         var heldCount: Int { blocks.count - dropped }
     }
 
     /// `[groups]`.
-    var tables: [Table]
+    package internal(set) var tables: [Table]
     /// Of full blocks of known tokens, from the first on.
     var hashes: [BlockHash]
     /// Stands before the first block.

@@ -77,7 +77,7 @@ package struct SequenceState: Sendable {
     package internal(set) var promptCount: Int
     /// Leading tokens whose keys and values are in the cache.
     package internal(set) var computed = 0
-    var blocks: SequenceBlocks
+    package internal(set) var blocks: SequenceBlocks
     var stop: StopRules
     /// Choices still to be forked off.
     var pendingChoices: Range<Int32>
