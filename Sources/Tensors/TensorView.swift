@@ -68,6 +68,7 @@ package struct TensorView: @unchecked Sendable {
     /// The tensor at one index of the outermost axis, without that axis. Copies nothing.
     package subscript(row index: Int) -> TensorView {
         get throws(TensorError) {
+            guard 0..<rowCount ~= index else { throw TensorError("row \(index) is outside shape \(shape)") }
             let row = try rows(index..<index + 1)
             return try row.reshaped(Shape(shape.dimensions.dropFirst()) ?? [])
         }

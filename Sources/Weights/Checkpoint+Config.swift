@@ -1,5 +1,5 @@
 import JSON
-import Tensors
+package import Tensors
 
 extension Checkpoint {
     /// The folder that JSON files are read from. nil for a GGUF file named by itself: what lies beside it need not belong to it.
@@ -32,8 +32,11 @@ extension Checkpoint {
 
 extension ConfigReader {
     /// Reads a JSON file that must hold an object. `NaN` and `Infinity` are taken, because Python writes them.
-    package init(file path: String) throws(LoadError) {
-        let file = try Checkpoint.mapped(path)
+    package init(file path: String) throws(LoadError) { try self.init(file: try Checkpoint.mapped(path)) }
+
+    /// As above, for a file that is mapped already.
+    package init(file: MappedFile) throws(LoadError) {
+        let path = file.path
         let value: JSONValue
         do {
             value = try JSONValue(parsing: file.bytes.assumingMemoryBound(to: UInt8.self), options: .init(maxDepth: 64, allowsNonFinite: true))

@@ -79,6 +79,11 @@ package struct GGUFMetadata: Sendable {
 
     package var path: String { file.path }
 
+    func withBytes<Result>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        defer { withExtendedLifetime(file) {} }
+        return body(UnsafeRawBufferPointer(rebasing: file.bytes[range]))
+    }
+
     package func contains(_ key: String) -> Bool { fields[key] != nil }
 
     /// `general.architecture`: `llama`, `qwen3`.
