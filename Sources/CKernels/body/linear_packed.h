@@ -198,10 +198,11 @@ PACKED_TILES(Q6_K)
 
 INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
     for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
-        size_t m = 0;
-        if (t8) for (; m + 8 <= a->m; m += 8) t8(a, m, p);
-        if (t4) for (; m + 4 <= a->m; m += 4) t4(a, m, p);
-        if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p);
+        size_t m = 0, bytes = panel_bytes(a->w_type, a->k);
+        struct ahead next = ahead_of((const char *)a->w + (p + 1) * bytes, 16 * (p + 1) < a->n_end ? bytes : 0, (a->m + 7) / 8);
+        if (t8) for (; m + 8 <= a->m; m += 8) { ahead_fetch(&next); t8(a, m, p); }
+        if (t4) for (; m + 4 <= a->m; m += 4) { ahead_fetch(&next); t4(a, m, p); }
+        if (t2) for (; m + 2 <= a->m; m += 2) { ahead_fetch(&next); t2(a, m, p); }
         for (; m < a->m; m++) t1(a, m, p);
     }
 }

@@ -89,7 +89,12 @@ INLINE void rows_drive(const nt_linear_args *a, size_t w_bytes, row_tile *t44, r
         size_t m1 = m0 + rows < a->m ? m0 + rows : a->m, n = a->n_begin;
         for (; n + 4 <= a->n_end; n += 4) {
             size_t m = m0;
-            for (; m + 4 <= m1; m += 4) t44(a, ws, m, n);
+            struct ahead next = ahead_of((const char *)a->w + (n + 4) * ws, n + 8 <= a->n_end ? 4 * ws : 0, (m1 - m0 + 3) / 4);
+            for (; m + 4 <= m1; m += 4) {
+                ahead_fetch(&next);
+                t44(a, ws, m, n);
+            }
+            if (m1 - m > 1) ahead_fetch(&next);
             if (m1 - m == 3) t34(a, ws, m, n);
             else if (m1 - m == 2) t24(a, ws, m, n);
             else if (m1 - m == 1) t14(a, ws, m, n);

@@ -106,6 +106,19 @@ INLINE vf vf_sum16(vf u0, vf u1, vf u2, vf u3) {
          + __builtin_shufflevector(p, q, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
 }
 
+/// Weights to be used next, fetched in equal slices between the tiles that still work on the present ones.
+struct ahead {
+    const char *at, *end;
+    size_t slice;
+};
+INLINE struct ahead ahead_of(const char *p, size_t bytes, size_t slices) {
+    return (struct ahead){p, p + bytes, (bytes / (slices ? slices : 1) + 64) / 64 * 64};
+}
+INLINE void ahead_fetch(struct ahead *a) {
+    const char *stop = a->at + a->slice < a->end ? a->at + a->slice : a->end;
+    for (; a->at < stop; a->at += 64) __builtin_prefetch(a->at, 0, 3);
+}
+
 // ---- 16-bit floats ----
 
 INLINE vf vf_from_bf16(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
