@@ -14,6 +14,7 @@ extension Scheduler {
             for position in start..<end { step.batch.positions.append(Int32(truncatingIfNeeded: position)) }
             step.batch.queryStarts.append(Int32(truncatingIfNeeded: step.batch.tokenIDs.count))
             step.batch.sequenceLengths.append(Int32(truncatingIfNeeded: end))
+            step.batch.promptLengths.append(Int32(truncatingIfNeeded: sequences[index].promptCount))
             addRows(entry.slot, start..<end, firstRow, &places)
         }
         for group in cache.spec.groups.indices { buildTables(group) }

@@ -54,3 +54,7 @@ package struct TokenCount: ExpressibleByArgument, Sendable, Equatable {
         count = Int(number * Double(factor))
     }
 }
+
+extension ByteSize {
+    init(count: Int) { self.count = count }
+}

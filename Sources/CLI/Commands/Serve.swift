@@ -1,0 +1,54 @@
+import ArgumentParser
+import Logging
+import Progress
+import Server
+
+/// `needletail serve`.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve a model with an OpenAI-compatible API.",
+        discussion: "MODEL is a folder in the hub's layout, a .gguf file or a hub id such as org/name; without it the default model is served.")
+
+    @Argument(help: "Folder, .gguf file or hub id.")
+    var model: String?
+
+    @OptionGroup(title: "Engine") var engine: EngineOptions
+    @OptionGroup(title: "Server") var server: ServerFlags
+
+    func run() async throws {
+        guard let level = Logger.Level(rawValue: server.logLevel) else {
+            throw ValidationError("--log-level is '\(server.logLevel)', but must be trace, debug, info, notice, warning or error")
+        }
+        var logger = Logger(label: "needletail") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = server.quiet ? .warning : level
+        var clock = StartClock()
+        let progress = TerminalProgress(quiet: server.quiet)
+        let session = try await ModelSession.open(model, engine, servedNames: server.servedModelName, progress: progress, clock: &clock)
+        for line in session.lines { logger.info("\(line)") }
+        if !session.served.defaults.summary.isEmpty { logger.info("defaults   \(session.served.defaults.summary) (from the checkpoint)") }
+        logger.info("ready      in \(clock.summary)")
+        let options = server.serverOptions(maxLogprobs: engine.maxLogprobs)
+        let quiet = server.quiet
+        let name = session.served.names[0]
+        let hasKeys = !options.apiKeys.isEmpty
+        try await APIServer(model: session.served, options: options, logger: logger).run { port in
+            if !quiet, options.unixSocketPath == nil { Terminal.error(Self.greeting(options.host, port, name, hasKeys: hasKeys)) }
+        }
+        await session.engine.shutdown()
+    }
+
+    /// How to talk to it.
+    private static func greeting(_ host: String, _ port: Int, _ model: String, hasKeys: Bool) -> String {
+        let host = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        let key = hasKeys ? " -H 'Authorization: Bearer YOUR_KEY'" : ""
+        return """
+
+            Serving \(model) at http://\(host):\(port)/v1 — try:
+
+              curl http://\(host):\(port)/v1/chat/completions -H 'Content-Type: application/json'\(key) \\
+                -d '{"model": "\(model)", "stream": true, "messages": [{"role": "user", "content": "Tell me about swifts, the birds."}]}'
+
+            Ctrl-C stops it.
+            """
+    }
+}
