@@ -41,6 +41,9 @@ void nt_kernels_init(void) {
     while (atomic_load_explicit(&state, memory_order_acquire) != 2) nt_cpu_pause();
 }
 
+/// At load, so that no caller can meet an empty table.
+__attribute__((constructor)) static void init_at_load(void) { nt_kernels_init(); }
+
 nt_isa nt_cpu_isa(void) { return current; }
 
 nt_isa nt_set_isa(nt_isa level) {

@@ -10,8 +10,8 @@ typedef enum {
     NT_ISA_AVX512_BF16 = 3,  ///< the same + AVX512_BF16
 } nt_isa;
 
-/// Detects the CPU and fills the kernel table with its best level. Call once before any kernel; idempotent, and
-/// safe to call from several threads at once.
+/// Detects the CPU and fills the kernel table with its best level. Runs by itself when the program is loaded; calling
+/// it again is harmless, from several threads too.
 void nt_kernels_init(void);
 
 /// The level in use now.
