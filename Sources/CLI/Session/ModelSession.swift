@@ -58,7 +58,7 @@ struct ModelSession {
         return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served)
     }
 
-    private static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {
+    static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {
         guard let name else { return try DefaultModel.reference(environment: environment) }
         guard let revision else { return try ModelReference(name, environment: environment) }
         return try ModelReference(name.contains("@") ? name : "\(name)@\(revision)", environment: environment)
