@@ -68,6 +68,7 @@ struct CheckpointTests {
             #expect(message { _ = try Checkpoint.open(folder) }.contains("holds no model"))
             #expect(message { _ = try Checkpoint.open(folder + "/x") } == folder + "/x: no such file")
             try write("hello", to: folder + "/x.bin")
+            #expect(message { _ = try Checkpoint.open(folder) }.contains("convert them to safetensors"))
             #expect(message { _ = try Checkpoint.open(folder + "/x.bin") }.contains("neither a model folder"))
             try write("", to: folder + "/model.safetensors")
             #expect(message { _ = try Checkpoint.open(folder) }.hasSuffix("model.safetensors: is empty"))
@@ -100,6 +101,17 @@ struct CheckpointTests {
             #expect(message { _ = try Checkpoint.open(folder + "/odd.gguf") }.contains("its name does not end in"))
             #expect(message { _ = try Checkpoint.open(folder) }.contains("several GGUF models"))
         }
+    }
+
+    @Test func openFiles() throws {
+        let safetensors = try SafetensorsFile(file: try mapped(try SafetensorsWriter.bytes([("a", try tensor(.f32, [4]))])))
+        let checkpoint = try Checkpoint(safetensors)
+        checkpoint.advise(.willNeed)
+        #expect(try checkpoint.tensor("a").count == 4 && checkpoint.folder == nil)
+        #expect(throws: LoadError.self) { try checkpoint.config() }
+        #expect(try checkpoint.vocabulary() == nil)
+        let gguf = try Checkpoint(try GGUFFile(file: try mapped(try GGUFWriter.bytes([("b", try tensor(.f32, [4]))], metadata: []))))
+        #expect(gguf.names == ["b"] && gguf.format == .gguf)
     }
 
     @Test func renaming() throws {
