@@ -33,6 +33,7 @@ struct ConfigTests {
         #expect(message { _ = try config.int("n_layer", "num_layers") } == "config.json: 'n_layer' is missing (so is num_layers)")
         #expect(message { _ = try config.object("rope").float("theta") } == "config.json: 'rope.theta' must be a finite number, but is []")
         #expect(message { _ = try config.double("nan") }.contains("must be a finite number"))
+        #expect(message { _ = try reader(#"{"x": 1e39}"#).float("x") }.contains("fits 32-bit"))
         #expect(message { _ = try config.ints("list") } == #"config.json: 'list[1]' must be an element of a list of integers, but is "x""#)
         #expect(message { try config.require("act", is: "silu") } == "config.json: 'act' is 'gelu'; only 'silu' is supported")
         #expect(message { _ = try config.bool("act") }.contains("true or false"))
