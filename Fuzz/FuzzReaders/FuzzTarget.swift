@@ -55,7 +55,9 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         for key in metadata.keys {
             _ = metadata.json(key)
             _ = metadata.raw(key)
-            if let strings = try? metadata.strings(key) { for index in strings.indices { sink(UInt8(truncatingIfNeeded: strings[index].utf8.count)) } }
+            if let strings = try? metadata.strings(key) {
+                for string in strings { sink(string.utf8.first ?? 0) }
+            }
             _ = try? metadata.floats(key)
             _ = try? metadata.int32s(key)
         }
@@ -67,7 +69,9 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     private static func exercise(_ config: ConfigReader) throws {
         _ = try? GenerationConfig(config)
         _ = try? config.require("hidden_act", is: "silu")
-        for key in ["num_hidden_layers", "hidden_size", "rms_norm_eps", "architectures", "rope_scaling", "eos_token_id", "block_count", "rope.freq_base"] {
+        for key in [
+            "num_hidden_layers", "hidden_size", "rms_norm_eps", "architectures", "rope_scaling", "eos_token_id", "block_count", "rope.freq_base",
+        ] {
             _ = try? config.int(key)
             _ = try? config.ints(key)
             _ = try? config.float(key)

@@ -51,7 +51,9 @@ package struct Mutator: Sendable {
         case 7: bytes.insert(contentsOf: bytes[range(place, bytes.count)], at: place)
         case 8: bytes.removeLast(bytes.count - place)
         case 9:
-            if let text = dictionary.randomElement(using: &random) { bytes.replaceSubrange(range(place, bytes.count).prefix(text.count), with: text) }
+            if let text = dictionary.randomElement(using: &random) {
+                bytes.replaceSubrange(range(place, bytes.count).prefix(text.count), with: text)
+            }
         case 10:
             if let text = dictionary.randomElement(using: &random) { bytes.insert(contentsOf: text, at: place) }
         default:

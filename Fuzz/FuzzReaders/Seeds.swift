@@ -43,7 +43,8 @@ enum Seeds {
     }
 
     static let index = [
-        #"{"metadata": {"total_size": 123}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b.c": "model-00002-of-00002.safetensors"}}"#,
+        #"{"metadata": {"total_size": 123}, "weight_map": "#
+            + #"{"a": "model-00001-of-00002.safetensors", "b.c": "model-00002-of-00002.safetensors"}}"#,
         #"{"weight_map":{"x":"model.safetensors"}}"#,
     ]
 
@@ -55,8 +56,8 @@ enum Seeds {
     ]
 
     static let dictionary = [
-        "null", "true", "-1", "1e999", "0.5", "2.0", "18446744073709551616", "9223372036854775807", "4611686018427387904", "[", "[[[[[[[[[[[[[[[[[[", "]",
-        "{", "}", ",", ":", "\"", "\\", "\\u0000", "\\ud800", "\"F32\"", "\"I64\"", "\"F4\"", "\"Q9\"", "dtype", "shape", "data_offsets",
+        "null", "true", "-1", "1e999", "0.5", "2.0", "18446744073709551616", "9223372036854775807", "4611686018427387904", "[",
+        "[[[[[[[[[[[[[[[[[[", "]", "{", "}", ",", ":", "\"", "\\", "\\u0000", "\\ud800", "\"F32\"", "\"I64\"", "\"F4\"", "\"Q9\"", "dtype", "shape", "data_offsets",
         "__metadata__", "weight_map", "../x.safetensors", "[0,0]", "[0]", "[]", "{}", "\u{FFFD}", "NaN", "Infinity", "GGUF",
         "general.alignment", "split.count", "tokenizer.ggml.tokens",
     ]

@@ -22,12 +22,20 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
 /// `@unchecked Sendable`: all fields are constants and the bytes are never written.
 package final class MappedFile: @unchecked Sendable {
     package let path: String
-    /// The file's content; valid while this object lives. Never empty.
+    /// The file's content; valid while this object lives, so never take it from a temporary: `withUnsafeBytes` is for that. Never empty.
     package let bytes: UnsafeRawBufferPointer
     private let mapping: UnsafeMutableRawBufferPointer
     private let isInMemory: Bool
 
     package var byteCount: Int { bytes.count }
+
+    /// Lends the content and keeps it mapped meanwhile.
+    package func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { withExtendedLifetime(self) {} }
+        return try body(bytes)
+    }
 
     /// Maps the regular file at `path` (links are followed).
     package init(path: String) throws(FileError) {

@@ -15,7 +15,7 @@ package struct TensorError: Error, Sendable, Equatable, CustomStringConvertible 
 package struct TensorView: @unchecked Sendable {
     package let dtype: DType
     package let shape: Shape
-    /// Valid while this view, or `owner`, lives.
+    /// Valid while this view, or `owner`, lives: for views that are stored somewhere. With a temporary one use `withUnsafeBytes`.
     package let bytes: UnsafeRawBufferPointer
     /// The mapping or buffer behind `bytes`.
     package let owner: any AnyObject & Sendable

@@ -2,12 +2,6 @@ import JSON
 package import Tensors
 
 extension Checkpoint {
-    /// The folder that JSON files are read from. nil for a GGUF file named by itself: what lies beside it need not belong to it.
-    package var folder: String? {
-        if Folder(path) != nil { return path }
-        return format == .gguf ? nil : Folder.parent(of: path)
-    }
-
     /// A JSON object beside the weights, for instance `config.json`; nil where there is no such file.
     package func json(_ name: String) throws(LoadError) -> ConfigReader? {
         guard let folder = folder.flatMap({ Folder($0) }), folder.contains(name) else { return nil }

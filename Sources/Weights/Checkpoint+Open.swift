@@ -7,7 +7,8 @@ extension Checkpoint {
         if let folder = Folder(path) { return try open(folder) }
         if path.utf8.hasSuffix(".gguf") { return try openGGUF(path) }
         if path.utf8.hasSuffix(".safetensors") {
-            return try Checkpoint(path: path, format: .safetensors, gguf: nil, records: try SafetensorsFile(path: path).records)
+            let records = try SafetensorsFile(path: path).records
+            return try Checkpoint(path: path, folder: Folder.parent(of: path), format: .safetensors, gguf: nil, records: records)
         }
         // Says why it cannot be opened, if it cannot.
         _ = try mapped(path)
@@ -16,17 +17,22 @@ extension Checkpoint {
 
     private static func open(_ folder: Folder) throws(LoadError) -> Checkpoint {
         let single = "model.safetensors", index = "model.safetensors.index.json"
+        let indices = folder.names.filter { $0.utf8.hasSuffix(".safetensors.index.json") }
         if folder.contains(index) { return try openIndexed(folder, index) }
         if folder.contains(single) { return try openSafetensors(folder, [single]) }
         let safetensors = folder.names.filter { $0.utf8.hasSuffix(".safetensors") }
         let parts = safetensors.filter { PartName($0, ending: ".safetensors")?.stem == "model" }
         if !parts.isEmpty { return try openSafetensors(folder, try complete(folder, parts, ending: ".safetensors")) }
         let models = folder.names.filter { $0.utf8.hasSuffix(".gguf") && (PartName($0, ending: ".gguf")?.part ?? 1) == 1 }
-        if models.count == 1 { return try openGGUF(folder.file(models[0]), shownAs: folder.path) }
+        if models.count == 1 { return try openGGUF(folder.file(models[0]), folder: folder.path) }
         if models.count > 1 {
             throw .file(path: folder.path, reason: "holds several GGUF models; name one of them: \(models.joined(separator: ", "))")
         }
+        if indices.count == 1 { return try openIndexed(folder, indices[0]) }
         if safetensors.count == 1 { return try openSafetensors(folder, safetensors) }
+        if safetensors.isEmpty, folder.names.contains(where: { $0.utf8.hasSuffix(".bin") || $0.utf8.hasSuffix(".pt") }) {
+            throw .file(path: folder.path, reason: "holds PyTorch files only; convert them to safetensors")
+        }
         throw .file(
             path: folder.path,
             reason: safetensors.isEmpty
@@ -39,7 +45,7 @@ extension Checkpoint {
     private static func openSafetensors(_ folder: Folder, _ names: [String]) throws(LoadError) -> Checkpoint {
         var records: [TensorRecord] = []
         for name in names { records += try SafetensorsFile(path: folder.file(name)).records }
-        return try Checkpoint(path: folder.path, format: .safetensors, gguf: nil, records: records)
+        return try Checkpoint(path: folder.path, folder: folder.path, format: .safetensors, gguf: nil, records: records)
     }
 
     /// All tensors of all files that the index names; each tensor of the index must be in its file.
@@ -58,7 +64,7 @@ extension Checkpoint {
         for (tensor, file) in index.weightMap where files[file]?.record(tensor) == nil {
             throw .malformed(file: index.path, tensor: tensor, reason: "should be in \(file), but is not")
         }
-        return try Checkpoint(path: folder.path, format: .safetensors, gguf: nil, records: records)
+        return try Checkpoint(path: folder.path, folder: folder.path, format: .safetensors, gguf: nil, records: records)
     }
 
     /// The names of all parts of the model that `parts` belong to, in order; throws where one is missing.
@@ -76,21 +82,21 @@ extension Checkpoint {
 
     // MARK: GGUF
 
-    private static func openGGUF(_ path: String, shownAs shown: String? = nil) throws(LoadError) -> Checkpoint {
+    private static func openGGUF(_ path: String, folder: String? = nil) throws(LoadError) -> Checkpoint {
         let named = try GGUFFile(path: path)
         let parts = try named.metadata.root.int(optional: "split.count", in: 0...99_999) ?? 1
         guard parts > 1 else {
-            return try Checkpoint(path: shown ?? path, format: .gguf, gguf: named.metadata, records: named.records)
+            return try Checkpoint(path: folder ?? path, folder: folder, format: .gguf, gguf: named.metadata, records: named.records)
         }
         let start = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.index(after: $0) } ?? path.startIndex
         guard let part = PartName(String(path[start...]), ending: ".gguf"), part.count == parts else {
             throw .file(path: path, reason: "is one of \(parts) parts, but its name does not end in '-00001-of-\(parts).gguf' or the like")
         }
-        let folder = String(path[..<start])
+        let directory = String(path[..<start])
         var records: [TensorRecord] = []
         var metadata = named.metadata
         for number in 1...parts {
-            let file = number == part.part ? named : try GGUFFile(path: folder + part.name(number))
+            let file = number == part.part ? named : try GGUFFile(path: directory + part.name(number))
             // Parts count from 0 inside. Only the first holds the model's metadata.
             let inside = try file.metadata.root.int("split.no")
             guard inside == number - 1 else {
@@ -102,7 +108,7 @@ extension Checkpoint {
         if let total = try metadata.root.int(optional: "split.tensors.count"), total != records.count {
             throw .malformed(file: path, tensor: "split.tensors.count", reason: "is \(total), but the parts hold \(records.count) tensors")
         }
-        return try Checkpoint(path: shown ?? path, format: .gguf, gguf: metadata, records: records)
+        return try Checkpoint(path: folder ?? path, folder: folder, format: .gguf, gguf: metadata, records: records)
     }
 
     static func mapped(_ path: String) throws(LoadError) -> MappedFile {

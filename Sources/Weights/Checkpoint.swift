@@ -8,6 +8,8 @@ package struct Checkpoint: Sendable {
 
     /// What was opened: the folder, or the (first) GGUF file.
     package let path: String
+    /// Where `config.json` and the like are looked for; nil for a GGUF file named by itself, as what lies beside it need not belong to it.
+    package let folder: String?
     package let format: Format
     /// The metadata of a GGUF file.
     package let gguf: GGUFMetadata?
@@ -17,8 +19,19 @@ package struct Checkpoint: Sendable {
     private var places: [String: Int]
     package private(set) var names: [String]
 
-    init(path: String, format: Format, gguf: GGUFMetadata?, records: [TensorRecord]) throws(LoadError) {
+    /// A single file that is open already.
+    package init(_ file: SafetensorsFile) throws(LoadError) {
+        try self.init(path: file.file.path, folder: nil, format: .safetensors, gguf: nil, records: file.records)
+    }
+
+    /// A single file that is open already.
+    package init(_ file: GGUFFile) throws(LoadError) {
+        try self.init(path: file.file.path, folder: nil, format: .gguf, gguf: file.metadata, records: file.records)
+    }
+
+    init(path: String, folder: String?, format: Format, gguf: GGUFMetadata?, records: [TensorRecord]) throws(LoadError) {
         self.path = path
+        self.folder = folder
         self.format = format
         self.gguf = gguf
         self.records = records
@@ -70,6 +83,15 @@ package struct Checkpoint: Sendable {
         records.reduce(0) { (sum, record) in
             let (total, overflow) = sum.addingReportingOverflow(record.byteCount)
             return overflow ? Int.max : total
+        }
+    }
+
+    /// Tells the kernel how the files will be used: `.willNeed` starts reading them all.
+    package func advise(_ advice: MappedFile.Advice) {
+        var previous: MappedFile?
+        for record in records where record.file !== previous {
+            record.file.advise(advice)
+            previous = record.file
         }
     }
 

@@ -24,11 +24,11 @@ extension ConfigReader {
 
     // MARK: Numbers
 
-    package func float(_ keys: String...) throws(LoadError) -> Float { try required(keys, try number(keys).map { Float($0) }) }
+    package func float(_ keys: String...) throws(LoadError) -> Float { try required(keys, try single(keys)) }
 
-    package func float(_ keys: String..., default value: Float) throws(LoadError) -> Float { try number(keys).map { Float($0) } ?? value }
+    package func float(_ keys: String..., default value: Float) throws(LoadError) -> Float { try single(keys) ?? value }
 
-    package func float(optional keys: String...) throws(LoadError) -> Float? { try number(keys).map { Float($0) } }
+    package func float(optional keys: String...) throws(LoadError) -> Float? { try single(keys) }
 
     package func double(_ keys: String...) throws(LoadError) -> Double { try required(keys, try number(keys)) }
 
@@ -103,6 +103,13 @@ extension ConfigReader {
         guard let (key, value) = first(keys) else { return nil }
         guard let double = value.double, double.isFinite else { throw wrong(key, value, "a finite number") }
         return double
+    }
+
+    private func single(_ keys: [String]) throws(LoadError) -> Float? {
+        guard let double = try number(keys), let (key, value) = first(keys) else { return nil }
+        let float = Float(double)
+        guard float.isFinite else { throw wrong(key, value, "a number that fits 32-bit floating point") }
+        return float
     }
 
     private func numbers(_ keys: [String]) throws(LoadError) -> [Double]? {

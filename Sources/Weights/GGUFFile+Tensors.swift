@@ -37,7 +37,8 @@ extension GGUFFile {
             }
             records.append(
                 TensorRecord(
-                    name: entry.name, type: entry.type, shape: entry.shape, offset: start + offset, byteCount: entry.byteCount, file: cursor.file))
+                    name: entry.name, type: entry.type, shape: entry.shape, offset: start + offset, byteCount: entry.byteCount,
+                    file: cursor.file))
         }
         try checkOverlaps(records)
         return records

@@ -43,7 +43,9 @@ package struct GGUFFile: Sendable {
         guard magic == 0x4655_4747 else {
             let isOlder = [0x6767_6D6C, 0x6767_6D66, 0x6767_6A74, 0x6767_6C61].contains(magic)
             throw cursor.malformed(
-                isOlder ? "is a GGML file from before GGUF; convert it with llama.cpp's tools" : "does not start with 'GGUF'; this is no GGUF file")
+                isOlder
+                    ? "is a GGML file from before GGUF; convert it with llama.cpp's tools"
+                    : "does not start with 'GGUF'; this is no GGUF file")
         }
         let version = try cursor.integer(UInt32.self, "the version")
         switch version {

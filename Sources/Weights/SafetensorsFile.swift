@@ -40,7 +40,13 @@ package struct SafetensorsFile: Sendable {
         self.file = file
         records = try parsed.checkedRecords()
         metadata = parsed.metadata
-        places = Dictionary(records.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var places = [String: Int](minimumCapacity: records.count)
+        for (place, record) in records.enumerated() {
+            guard places.updateValue(place, forKey: record.name) == nil else {
+                throw .malformed(file: file.path, tensor: record.name, reason: "appears twice in the header")
+            }
+        }
+        self.places = places
     }
 
     package var names: [String] { records.map(\.name) }

@@ -7,6 +7,7 @@ struct SafetensorsHeader {
     /// Offset in the file of the first byte after the header.
     let dataStart: Int
     var metadata: [String: String] = [:]
+    private var hasMetadata = false
     private var entries: [TensorRecord] = []
 
     init(file: MappedFile, dataStart: Int) {
@@ -16,13 +17,13 @@ struct SafetensorsHeader {
 
     mutating func parse(_ header: UnsafeRawBufferPointer) throws(LoadError) {
         let path = file.path
-        var names: Set<ByteKey> = []
         do {
             try JSONReader.read(header.assumingMemoryBound(to: UInt8.self), options: .init(maxDepth: 16)) { reader in
                 guard header.first == UInt8(ascii: "{") else { throw reader.error("the header does not start with '{'") }
                 try reader.readObject { reader, name in
-                    guard names.insert(ByteKey(name)).inserted else { throw malformed(name, "appears twice in the header") }
                     if name == "__metadata__" {
+                        guard !hasMetadata else { throw malformed(name, "appears twice in the header") }
+                        hasMetadata = true
                         try reader.readObject { reader, key in metadata[key] = try reader.readString() }
                     } else {
                         entries.append(try entry(name, &reader))
@@ -90,7 +91,12 @@ struct SafetensorsHeader {
 
     /// The tensors in the order of their data, which they must cover without overlaps, holes or a rest: a file that hides bytes is refused.
     func checkedRecords() throws(LoadError) -> [TensorRecord] {
-        let sorted = entries.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+        // Places are sorted instead of records, which are large; most files have them in order. Empty tensors come before what starts there.
+        let places = entries.indices.sorted {
+            let (a, b) = (entries[$0].offset, entries[$1].offset)
+            return a != b ? a < b : entries[$0].byteCount < entries[$1].byteCount
+        }
+        let sorted = places.map { entries[$0] }
         var end = dataStart
         for record in sorted {
             guard record.offset == end else {

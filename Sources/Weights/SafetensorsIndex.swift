@@ -21,7 +21,9 @@ package struct SafetensorsIndex: Sendable {
                     try reader.readObject { reader, name in
                         let shard = try reader.readString()
                         guard names.insert(ByteKey(name)).inserted else { throw reader.error("tensor '\(name)' appears twice") }
-                        guard Self.isFileName(shard) else { throw reader.error("tensor '\(name)' is in '\(shard)', which is no file of this folder") }
+                        guard Self.isFileName(shard) else {
+                            throw reader.error("tensor '\(name)' is in '\(shard)', which is no file of this folder")
+                        }
                         map.append((name, shard))
                     }
                 }
