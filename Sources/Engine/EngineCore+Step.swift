@@ -12,6 +12,7 @@ extension EngineCore {
         noteStarts(at: begin)
         guard isPlanned else {
             endExhausted(at: planned)
+            publishGauges()
             return
         }
         let logits: UnsafeMutableBufferPointer<Float>

@@ -1,6 +1,7 @@
 package import Sampling
 
-/// What a request's sequence yields, in order: one `started`, then for each choice any number of `tokens` and one `finished`.
+/// What a request's sequence yields, in order: one `started`, then for each choice any number of `tokens` and one `finished`. A request
+/// aborted before its prompt was computed has no `started`.
 package enum RequestEvent: Sendable {
     case started(RequestStart)
     case tokens(ChoiceTokens)
@@ -19,6 +20,16 @@ package struct RequestStart: Sendable, Equatable {
     package var queueSeconds: Double
     /// Seconds from the first step to the end of the prompt.
     package var prefillSeconds: Double
+
+    package init(
+        cachedPromptTokens: Int, promptLogprobs: [PositionLogprobs?], seed: UInt64, queueSeconds: Double, prefillSeconds: Double
+    ) {
+        self.cachedPromptTokens = cachedPromptTokens
+        self.promptLogprobs = promptLogprobs
+        self.seed = seed
+        self.queueSeconds = queueSeconds
+        self.prefillSeconds = prefillSeconds
+    }
 }
 
 /// New tokens of one choice; several if the reader was slower than the engine.
@@ -27,6 +38,12 @@ package struct ChoiceTokens: Sendable, Equatable {
     package var tokenIDs: [Int32]
     /// One per token if logprobs were asked for, else empty.
     package var logprobs: [PositionLogprobs]
+
+    package init(choice: Int, tokenIDs: [Int32], logprobs: [PositionLogprobs]) {
+        self.choice = choice
+        self.tokenIDs = tokenIDs
+        self.logprobs = logprobs
+    }
 }
 
 /// Why a choice ended.
@@ -57,4 +74,15 @@ package struct ChoiceFinish: Sendable, Equatable {
     package var outputTokens: Int
     /// Times this choice lost its cache and was computed again.
     package var preemptions: Int
+
+    package init(
+        choice: Int, reason: FinishReason, stopTokenID: Int32?, limit: LengthLimit?, outputTokens: Int, preemptions: Int
+    ) {
+        self.choice = choice
+        self.reason = reason
+        self.stopTokenID = stopTokenID
+        self.limit = limit
+        self.outputTokens = outputTokens
+        self.preemptions = preemptions
+    }
 }
