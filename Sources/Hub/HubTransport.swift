@@ -118,16 +118,16 @@ struct HubTransport: Sendable {
         return bytes
     }
 
-    /// Runs `body` again while it fails in ways that pass. Where the hub cannot be reached at all, only once more: the caller has a
-    /// cache to fall back on.
-    func retrying<Result>(_ body: () async throws -> Result) async throws -> Result {
+    /// Runs `body` again while it fails in ways that pass.
+    /// - Parameter hasFallback: where the hub cannot be reached at all, try only once more, because the caller has a cache.
+    func retrying<Result>(hasFallback: Bool = false, _ body: () async throws -> Result) async throws -> Result {
         var attempt = 1
         while true {
             do {
                 return try await body()
             } catch let fault as Transient {
                 var limit = settings.retries.attempts
-                if case .network = fault.error { limit = min(limit, 2) }
+                if hasFallback, case .network = fault.error { limit = min(limit, 2) }
                 guard attempt < limit else { throw fault.error }
                 try await Task.sleep(for: wait(fault, attempt: attempt))
                 attempt += 1

@@ -104,13 +104,24 @@ struct PythonTests {
                 ["HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"], ["HF_HUB_OFFLINE": "2"], ["HF_HUB_DOWNLOAD_TIMEOUT": "33"],
                 ["HF_HUB_DOWNLOAD_TIMEOUT": "0"], ["HF_ENDPOINT": "http://127.0.0.1:9/hub//"],
             ]
-            for more in cases {
-                let script = "from huggingface_hub import constants as c, get_token\n"
-                    + "print(c.HF_HUB_CACHE, get_token(), c.HF_HUB_OFFLINE, c.HF_HUB_DOWNLOAD_TIMEOUT, c.ENDPOINT, sep='|')"
-                let outcome = try await python(script, place, hub, more)
+            let dictionaries = cases.map { "{" + $0.map { "\(String(reflecting: $0)): \(String(reflecting: $1))" }.joined(separator: ", ") + "}" }
+            let script = """
+                import importlib, os
+                from huggingface_hub import constants as c, get_token
+                before = dict(os.environ)
+                for more in [\(dictionaries.joined(separator: ", "))]:
+                    os.environ.clear()
+                    os.environ.update(before | more)
+                    importlib.reload(c)
+                    print(c.HF_HUB_CACHE, get_token(), c.HF_HUB_OFFLINE, c.HF_HUB_DOWNLOAD_TIMEOUT, c.ENDPOINT, sep="|")
+                """
+            let outcome = try await python(script, place, hub)
+            let lines = outcome.output.split(separator: "\n")
+            try #require(lines.count == cases.count, "\(outcome.output)")
+            for (more, line) in zip(cases, lines) {
                 let settings = try HubSettings(environment: place.environment(hub, more))
-                let theirs = outcome.output.dropLast().split(separator: "|").map(String.init)
-                try #require(theirs.count == 5, "\(outcome.output)")
+                let theirs = line.split(separator: "|").map(String.init)
+                try #require(theirs.count == 5, "\(line)")
                 let token = theirs[1] == "None" ? nil : try HubToken(theirs[1], source: settings.token?.source ?? "")
                 #expect(settings.cache == theirs[0], "\(more)")
                 #expect(settings.token == token, "\(more)")
