@@ -51,6 +51,7 @@ final class TestHub: Sendable {
         var moved: [String: String] = [:]
         var pageSize = 1000
         var weakTags = false
+        var tag: String?
         var ports = (hub: 0, storage: 0)
         var scheme = "http"
     }
@@ -82,6 +83,8 @@ final class TestHub: Sendable {
     func misbehave(_ file: String, _ faults: Fault...) { state.withLock { $0.faults[file] = faults } }
     func page(by size: Int) { state.withLock { $0.pageSize = size } }
     func useWeakTags() { state.withLock { $0.weakTags = true } }
+    /// Every file claims this etag.
+    func claim(tag: String?) { state.withLock { $0.tag = tag } }
     func move(_ old: String, to new: String) { state.withLock { $0.moved[old] = new } }
     func forget() { state.withLock { $0.requests = [] } }
 
@@ -203,7 +206,7 @@ final class TestHub: Sendable {
                 ("Location", "http://127.0.0.1:\(state.ports.storage)/store/\(id)/\(file)?Signature=SIGNED"),
             ])
         }
-        let tag = "\"\(gitBlob(bytes))\""
+        let tag = "\"\(state.tag ?? gitBlob(bytes))\""
         return content(bytes, file, request, [commit, ("ETag", state.weakTags ? "W/" + tag : tag)], &state)
     }
 
