@@ -178,7 +178,8 @@ struct HubTransport: Sendable {
         case NIOSSLError.uncleanShutdown: return transient("the connection was closed early")
         case let error as NIOSSLError:
             switch error {
-            case .handshakeFailed, .unableToValidateCertificate, .noCertificateToValidate, .failedToLoadCertificate, .noSuchFilesystemObject:
+            case .handshakeFailed, .unableToValidateCertificate, .noCertificateToValidate, .failedToLoadCertificate,
+                .noSuchFilesystemObject:
                 return HubError.tls(host: url.host, reason: Self.reason(error))
             default: return transient("\(error)")
             }

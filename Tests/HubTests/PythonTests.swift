@@ -100,6 +100,21 @@ struct PythonTests {
         }
     }
 
+    /// Versions before 2 go on with a part that we left; version 2 leaves it alone.
+    @Test func aPartOfOursDoesNotDisturbPython() async throws {
+        try await TestHub.run(smallModel()) { hub in
+            let place = try Workplace(), cache = place.cache("acme/tiny"), bytes = smallModel().files["model.safetensors"]!
+            let partial = cache.partial(TestHub.sha256(bytes))
+            _ = try place.file(String(partial.dropFirst(place.path.count + 1)), Array(bytes[..<123_456]))
+            let outcome = try await python(download, place, hub)
+            try #require(outcome.status == 0, "\(outcome.output)")
+            let range = hub.bodies("model.safetensors").last?.headers.first(name: "Range")
+            #expect(range == nil || range == "bytes=123456-")
+            let model = try await Hub.with(place.settings(hub)) { try await $0.fetch(tiny) }
+            #expect(Files.contents(model.weights[0], limit: 1 << 20) == bytes)
+        }
+    }
+
     @Test func sameTokenAndPlaces() async throws {
         try await TestHub.run(smallModel()) { hub in
             let place = try Workplace()
