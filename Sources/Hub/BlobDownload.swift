@@ -39,7 +39,7 @@ struct BlobDownload: Sendable {
     private func isWhole(_ etag: String, _ size: Int) -> Bool { Files.size(cache.blob(etag)) == size }
 
     private func fetch(_ path: String, etag: String, size: Int, hash: ContentHash?) async throws {
-        let partial = try PartialFile(cache.partial(etag), size: size, hash: hash)
+        let partial = try await PartialFile.open(cache.partial(etag), size: size, hash: hash)
         let item = progress.begin(path, total: size, done: partial.received, unit: .bytes)
         do {
             var isPatched = partial.received > 0
@@ -59,7 +59,7 @@ struct BlobDownload: Sendable {
             try partial.handle.sync()
             try Files.rename(partial.path, cache.blob(etag))
         } catch {
-            progress.finish(item, .failed(error is CancellationError ? "cancelled" : "\(error)"))
+            progress.finish(item, (error as? HubError).map { .failed(Self.firstLine($0)) } ?? .stopped)
             throw error
         }
         progress.finish(item, .done)

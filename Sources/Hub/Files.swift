@@ -145,12 +145,14 @@ package enum Files {
         return overflow || bytes > UInt64(Int.max) ? Int.max : Int(bytes)
     }
 
+    static func text(of code: Int32) -> String { String(cString: strerror(code)) }
+
     static func failure(_ path: String, _ action: String) -> HubError {
         let code = errno
         switch code {
         case EACCES, EPERM, EROFS: return .permission(path: path, action: action)
         case ENOSPC, EDQUOT: return .diskFull(path: parent(path), needed: 0, free: freeSpace(parent(path)) ?? 0)
-        default: return .file(path: path, action: action, reason: String(cString: strerror(code)))
+        default: return .file(path: path, action: action, reason: text(of: code))
         }
     }
 

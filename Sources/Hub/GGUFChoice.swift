@@ -68,7 +68,8 @@ package struct GGUFChoice: Sendable, Equatable {
         if models.count == 1 { return try whole(models[0], name) }
         for label in usualOrder {
             let matches = models.filter { $0.label.uppercased() == label }
-            if let best = matches.min(by: { ($0.stem.utf8.count, $0.stem) < ($1.stem.utf8.count, $1.stem) }) { return try whole(best, name) }
+            let shortest = matches.min { ($0.stem.utf8.count, $0.stem) < ($1.stem.utf8.count, $1.stem) }
+            if let shortest { return try whole(shortest, name) }
         }
         throw .ambiguousChoice(repo: name, choice: "", matches: models.map(\.label))
     }

@@ -82,7 +82,6 @@ package struct Hub: Sendable {
         let missing = files.filter { !cache.has($0.path, size: $0.size, at: commit) }.sorted { ($1.size, $0.path) < ($0.size, $1.path) }
         guard !missing.isEmpty else { return }
         try Files.createFolder(cache.folder)
-        cache.tag()
         try checkSpace(missing, cache)
 
         let total = missing.reduce(0) { $0 &+ $1.size }

@@ -101,7 +101,7 @@ struct HubAPI: Sendable {
     }
 
     private func json(_ url: HubURL, _ subject: RequestSubject) async throws -> (JSONValue, HTTPHeaders) {
-        try await transport.retrying {
+        try await transport.retrying(hasFallback: true) {
             let answer = try await transport.send(.GET, url)
             guard answer.status == 200 else { throw await transport.refusal(answer, subject) }
             let bytes = try await transport.collect(answer, limit: Self.longestPage)

@@ -41,7 +41,8 @@ enum TreeListing {
         else { return nil }
         var result: [HubFile] = []
         for (path, entry) in files.members {
-            guard HubFile.isSafe(path: path), let size = entry["size"]?.int, size >= 0, let blob = entry["blob_id"]?.string else { return nil }
+            guard HubFile.isSafe(path: path), let size = entry["size"]?.int, size >= 0, let blob = entry["blob_id"]?.string
+            else { return nil }
             let sha256 = entry["lfs_sha256"]?.string
             result.append(HubFile(
                 path: path, size: sha256 == nil ? size : entry["lfs_size"]?.int ?? size, blobID: blob, sha256: sha256,

@@ -24,9 +24,8 @@ extension HubTransport {
         case (_, "RepoNotFound"):
             return HubError.repoNotFound(repo: repo, page: page, hasToken: settings.token != nil)
         case (401, _):
-            if let token = settings.token, message.contains("Invalid credentials") || message.contains("Invalid username or password") {
-                return HubError.tokenRejected(source: token.source)
-            }
+            // A valid token without access gets 404 or `GatedRepo`, so with a token this is about the token itself.
+            if let token = settings.token { return HubError.tokenRejected(source: token.source) }
             return HubError.repoNotFound(repo: repo, page: page, hasToken: settings.token != nil)
         case (403, _) where ["gated", "restricted", "awaiting"].contains(where: message.lowercased().contains):
             return HubError.gated(repo: repo, page: page, hasToken: settings.token != nil)

@@ -45,6 +45,9 @@ struct HubTransport: Sendable {
             guard Files.kind(authorities) != nil else {
                 throw .badSetting(name: "SSL_CERT_FILE", reason: "there is no file or folder \(authorities)")
             }
+            if Files.kind(authorities) == .file, (try? NIOSSLCertificate.fromPEMFile(authorities))?.isEmpty != false {
+                throw .badSetting(name: "SSL_CERT_FILE", reason: "\(authorities) holds no certificates in PEM format")
+            }
             tls.trustRoots = .file(authorities)
         }
         var configuration = HTTPClient.Configuration(
@@ -118,16 +121,16 @@ struct HubTransport: Sendable {
         return bytes
     }
 
-    /// Runs `body` again while it fails in ways that pass. Where the hub cannot be reached at all, only once more: the caller has a
-    /// cache to fall back on.
-    func retrying<Result>(_ body: () async throws -> Result) async throws -> Result {
+    /// Runs `body` again while it fails in ways that pass.
+    /// - Parameter hasFallback: where the hub cannot be reached at all, try only once more, because the caller has a cache.
+    func retrying<Result>(hasFallback: Bool = false, _ body: () async throws -> Result) async throws -> Result {
         var attempt = 1
         while true {
             do {
                 return try await body()
             } catch let fault as Transient {
                 var limit = settings.retries.attempts
-                if case .network = fault.error { limit = min(limit, 2) }
+                if hasFallback, case .network = fault.error { limit = min(limit, 2) }
                 guard attempt < limit else { throw fault.error }
                 try await Task.sleep(for: wait(fault, attempt: attempt))
                 attempt += 1
@@ -175,15 +178,25 @@ struct HubTransport: Sendable {
         case NIOSSLError.uncleanShutdown: return transient("the connection was closed early")
         case let error as NIOSSLError:
             switch error {
-            case .handshakeFailed, .unableToValidateCertificate, .noCertificateToValidate, .failedToLoadCertificate, .noSuchFilesystemObject:
-                return HubError.tls(host: url.host, reason: "\(error)")
+            case .handshakeFailed, .unableToValidateCertificate, .noCertificateToValidate, .failedToLoadCertificate,
+                .noSuchFilesystemObject:
+                return HubError.tls(host: url.host, reason: Self.reason(error))
             default: return transient("\(error)")
             }
-        case let error as NIOSSLExtraError: return HubError.tls(host: url.host, reason: "\(error)")
+        case is NIOSSLExtraError, is BoringSSLError: return HubError.tls(host: url.host, reason: Self.reason(error))
         case let error as NIOConnectionError:
             if error.connectionErrors.isEmpty { return transient("its name does not resolve") }
-            return transient("no connection to port \(error.port): \(error.connectionErrors.map { "\($0.error)" }.joined(separator: "; "))")
-        default: return transient("\(error)")
+            let reasons = Set(error.connectionErrors.map { Self.reason($0.error) }).sorted()
+            return transient("no connection to port \(error.port) (\(reasons.joined(separator: "; ")))")
+        default: return transient(Self.reason(error))
         }
+    }
+
+    /// The system's words for its own errors, and of BoringSSL's the one that says something (`certificate verify failed`).
+    private static func reason(_ error: any Error) -> String {
+        if let error = error as? IOError { return Files.text(of: error.errnoCode) }
+        let text = "\(error)", marker = "OPENSSL_internal:"
+        guard let range = text.ranges(of: marker).last else { return text }
+        return text[range.upperBound...].prefix { $0.isLetter || $0 == "_" || $0.isNumber }.lowercased().replacing("_", with: " ")
     }
 }

@@ -50,7 +50,8 @@ package struct ModelFiles: Sendable, Equatable {
             }
             // No index: a full-precision set, without variants (`model.fp16.safetensors`) where there is something plainer.
             let plain = safetensors.filter { $0.utf8.count { $0 == UInt8(ascii: ".") } == 1 }
-            return ModelFiles(format: .safetensors, small: small(paths), weights: (plain.isEmpty ? safetensors : plain).sorted(), index: nil)
+            let chosen = plain.isEmpty ? safetensors : plain
+            return ModelFiles(format: .safetensors, small: small(paths), weights: chosen.sorted(), index: nil)
         }
         if !ggufs.isEmpty { return gguf(try GGUFChoice.usual(of: ggufs, name: name), paths) }
         throw .noModel(repo: name, found: paths.filter { !$0.hasPrefix(".") }.sorted())

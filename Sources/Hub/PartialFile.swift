@@ -18,23 +18,31 @@ final class PartialFile {
     private let expected: ContentHash?
     private var hasher: ContentHasher?
 
-    init(_ path: String, size: Int, hash: ContentHash?) throws(HubError) {
+    private init(_ path: String, size: Int, hash: ContentHash?) throws(HubError) {
         self.path = path
         self.size = size
         expected = hash
         hasher = hash.map { ContentHasher($0, size: size) }
         handle = try FileHandle(path, O_RDWR | O_CREAT, "write")
-        guard let found = Files.size(path), found > 0 else { return }
+    }
+
+    /// Hashing what is there takes a second or so per gigabyte; other tasks get their turn, and cancelling works meanwhile.
+    static func open(_ path: String, size: Int, hash: ContentHash?) async throws -> PartialFile {
+        let file = try PartialFile(path, size: size, hash: hash)
+        guard let found = Files.size(path), found > 0 else { return file }
         guard found <= size else {
-            try restart()
-            return
+            try file.restart()
+            return file
         }
-        while received < found {
-            let bytes = try handle.read(upTo: min(1 << 20, found - received))
+        while file.received < found {
+            try Task.checkCancellation()
+            let bytes = try file.handle.read(upTo: min(1 << 20, found - file.received))
             if bytes.isEmpty { break }
-            bytes.withUnsafeBytes { hasher?.update($0) }
-            received += bytes.count
+            bytes.withUnsafeBytes { file.hasher?.update($0) }
+            file.received += bytes.count
+            await Task.yield()
         }
+        return file
     }
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(HubError) {

@@ -7,6 +7,8 @@
 ///                   snapshots/<commit>/config.json -> ../../blobs/<etag>
 ///                   trees/<commit>.json            what the commit holds (huggingface_hub 2)
 /// ```
+///
+/// No `CACHEDIR.TAG`, though version 2 writes one: older versions warn of a damaged cache when they scan it.
 package struct RepoCache: Sendable {
     package let root: String
     package let repo: RepoID
@@ -66,14 +68,6 @@ package struct RepoCache: Sendable {
 
     /// Files of the snapshot that can be read, relative to it.
     package func present(_ commit: String) -> [String] { (try? Files.tree(snapshot(commit))) ?? [] }
-
-    /// Tells backup programs to pass over the cache (the `CACHEDIR.TAG` convention, which Python follows too).
-    package func tag() {
-        let path = Files.join(root, "CACHEDIR.TAG")
-        guard Files.kind(path) == nil else { return }
-        let text = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of models from a hub: it can be fetched again.\n"
-        try? Files.replace(path, with: Array(text.utf8))
-    }
 
     private func treePath(_ commit: String) -> String { folder + "/trees/\(commit).json" }
 }

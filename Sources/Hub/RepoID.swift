@@ -7,7 +7,8 @@ package struct RepoID: Sendable, Hashable, CustomStringConvertible {
     /// `-`, `_` and `.`; or where `--` or `..` appears or the name ends in `.git`.
     package init?(_ text: some StringProtocol) {
         let halves = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard halves.count == 2, halves.allSatisfy({ Self.isName(String($0)) }), !text.contains("--"), !text.contains(".."), !text.hasSuffix(".git")
+        guard halves.count == 2, halves.allSatisfy({ Self.isName(String($0)) }), !text.contains("--"), !text.contains(".."),
+            !text.hasSuffix(".git")
         else { return nil }
         organization = String(halves[0])
         name = String(halves[1])

@@ -81,6 +81,8 @@ package struct ProgressBoard: Sendable {
             finishedUnits += row.total ?? row.done
             finishedCount += 1
             return "\(row.name): already there"
+        case .stopped:
+            return "\(row.name): stopped at \(ProgressFormat.amount(row.done, row.unit))"
         case .failed(let reason):
             failedCount += 1
             return "\(row.name): failed: \(ProgressFormat.printable(reason))"

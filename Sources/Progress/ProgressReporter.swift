@@ -12,6 +12,8 @@ package enum ProgressOutcome: Sendable, Equatable {
     /// Nothing had to be done, as for a file that another process brought meanwhile.
     case skipped
     case failed(String)
+    /// Ended by others (cancelled), through no fault of its own.
+    case stopped
 }
 
 /// Handle of one piece of work within one reporter.

@@ -134,6 +134,43 @@ struct RefusalTests {
         }
     }
 
+    @Test func answersThatWouldLeaveTheCache() async throws {
+        var repo = smallModel()
+        repo.large = []
+        try await TestHub.run(repo) { hub in
+            let place = try Workplace()
+            for tag in ["../../../evil", ".hidden", "a/b", "..", " ", "a b", String(repeating: "x", count: 300)] {
+                hub.claim(tag: tag)
+                guard case .badAnswer(_, let reason) = try await failure(hub, tiny, [:], place) else { return #expect(Bool(false), "\(tag)") }
+                #expect(reason.contains("ETag"))
+            }
+            // Another server's own names are fine; the tree's hash then checks the content.
+            hub.claim(tag: "v1:some.etag")
+            hub.misbehave("config.json", .corrupt)
+            guard case .wrongHash("config.json", _, _) = try await failure(hub, tiny, [:], place) else { return #expect(Bool(false)) }
+            _ = try await Hub.with(place.settings(hub)) { try await $0.fetch(tiny) }
+            hub.claim(tag: nil)
+            for path in ["../evil.json", "/etc/evil.json", "a/../../evil.json", "a//b.json", "./x.json"] {
+                hub.update("acme/tiny") {
+                    $0.commit = TestHub.gitBlob(Array(path.utf8))
+                    $0.files = smallModel().files.merging([path: [1]]) { $1 }
+                }
+                guard case .badAnswer(_, let reason) = try await failure(hub, tiny, ["HF_HUB_CACHE": Files.join(place.path, "other")]) else {
+                    return #expect(Bool(false), "\(path)")
+                }
+                #expect(reason.contains("path"))
+            }
+        }
+    }
+
+    @Test func redirectsInCircles() async throws {
+        try await TestHub.run(smallModel()) { hub in
+            hub.move("acme/tiny", to: "acme/tiny")
+            guard case .tooManyRedirects(let url) = try await failure(hub, tiny) else { return #expect(Bool(false)) }
+            #expect(url.hasPrefix("\(hub.endpoint)/acme/tiny/resolve/"))
+        }
+    }
+
     @Test func settingsThatCannotBe() throws {
         func error(_ environment: [String: String]) -> HubError? { #expect(throws: HubError.self) { try HubSettings(environment: environment) } }
         for (name, value) in [

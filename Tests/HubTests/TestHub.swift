@@ -3,6 +3,7 @@ import JSON
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// A hub on loopback: one port answers as the hub, another as the storage host that it redirects large files to. It keeps what was
@@ -50,17 +51,19 @@ final class TestHub: Sendable {
         var moved: [String: String] = [:]
         var pageSize = 1000
         var weakTags = false
+        var tag: String?
         var ports = (hub: 0, storage: 0)
+        var scheme = "http"
     }
 
     private let state = Mutex(State())
     private let channels = Mutex<[any Channel]>([])
 
-    static func run<Result>(_ repos: Repo..., body: (TestHub) async throws -> Result) async throws -> Result {
+    static func run<Result>(_ repos: Repo..., tls: NIOSSLContext? = nil, body: (TestHub) async throws -> Result) async throws -> Result {
         let hub = TestHub()
         for repo in repos { hub.state.withLock { $0.repos[repo.id] = repo } }
-        let main = try await hub.listen(isStorage: false), storage = try await hub.listen(isStorage: true)
-        hub.state.withLock { $0.ports = (main, storage) }
+        let main = try await hub.listen(isStorage: false, tls), storage = try await hub.listen(isStorage: true, nil)
+        hub.state.withLock { ($0.ports, $0.scheme) = ((main, storage), tls == nil ? "http" : "https") }
         do {
             let result = try await body(hub)
             await hub.stop()
@@ -71,7 +74,7 @@ final class TestHub: Sendable {
         }
     }
 
-    var endpoint: String { "http://127.0.0.1:\(state.withLock { $0.ports.hub })" }
+    var endpoint: String { state.withLock { "\($0.scheme)://127.0.0.1:\($0.ports.hub)" } }
     var requests: [Request] { state.withLock { $0.requests } }
     func bodies(_ file: String) -> [Request] {
         requests.filter { $0.method == "GET" && $0.target.contains("/\(file)") && ($0.isStorage || $0.target.contains("/resolve/")) }
@@ -80,6 +83,8 @@ final class TestHub: Sendable {
     func misbehave(_ file: String, _ faults: Fault...) { state.withLock { $0.faults[file] = faults } }
     func page(by size: Int) { state.withLock { $0.pageSize = size } }
     func useWeakTags() { state.withLock { $0.weakTags = true } }
+    /// Every file claims this etag.
+    func claim(tag: String?) { state.withLock { $0.tag = tag } }
     func move(_ old: String, to new: String) { state.withLock { $0.moved[old] = new } }
     func forget() { state.withLock { $0.requests = [] } }
 
@@ -87,11 +92,13 @@ final class TestHub: Sendable {
         for channel in channels.withLock({ $0 }) { try? await channel.close() }
     }
 
-    private func listen(isStorage: Bool) async throws -> Int {
+    private func listen(isStorage: Bool, _ tls: NIOSSLContext?) async throws -> Int {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.pipeline.configureHTTPServerPipeline().flatMapThrowing {
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(Handler(hub: self, isStorage: isStorage))
                 }
             }
@@ -158,7 +165,7 @@ final class TestHub: Sendable {
             let start = query.split(separator: "&").first { $0.hasPrefix("cursor=") }.flatMap { Int($0.dropFirst(7)) } ?? 0
             let end = min(names.count, start + state.pageSize)
             if end < names.count {
-                headers.append(("Link", "<http://127.0.0.1:\(port)/api/models/\(id)/tree/\(revision)?recursive=true&cursor=\(end)>; rel=\"next\""))
+                headers.append(("Link", "<\(state.scheme)://127.0.0.1:\(port)/api/models/\(id)/tree/\(revision)?recursive=true&cursor=\(end)>; rel=\"next\""))
             }
             writer.value(.array(names[start..<end].map { name in
                 let bytes = repo.files[name]!
@@ -199,7 +206,7 @@ final class TestHub: Sendable {
                 ("Location", "http://127.0.0.1:\(state.ports.storage)/store/\(id)/\(file)?Signature=SIGNED"),
             ])
         }
-        let tag = "\"\(gitBlob(bytes))\""
+        let tag = "\"\(state.tag ?? gitBlob(bytes))\""
         return content(bytes, file, request, [commit, ("ETag", state.weakTags ? "W/" + tag : tag)], &state)
     }
 
