@@ -28,9 +28,12 @@ package final class Engine: Sendable {
         hashKey = configuration.hashKey ?? .random()
         inbox = Mailbox(Inbox())
         status = EngineStatus(maxModelLength: configuration.maxModelLength)
-        let loop = EngineLoop(
-            configuration: configuration, vocabularySize: vocabularySize, hashKey: hashKey, runner: runner, inbox: inbox, status: status)
-        loop.start()
+        let (inbox, status, hashKey) = (inbox, status, hashKey)
+        startThread {
+            var core = EngineCore(
+                configuration: configuration, vocabularySize: vocabularySize, hashKey: hashKey, runner: runner, inbox: inbox, status: status)
+            core.run()
+        }
     }
 
     deinit {

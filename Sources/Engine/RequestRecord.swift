@@ -1,0 +1,37 @@
+internal import Sampling
+
+/// What the engine keeps of one request besides its sequences.
+struct RequestRecord {
+    let id: RequestID
+    let stream: OutputStream
+    let plan: SamplingPlan
+    let arrival: MonotonicTime
+    let seed: UInt64
+    let makeConstraint: (@Sendable () -> any TokenConstraint)?
+    let promptCount: Int
+    /// Prompt and output carried over.
+    let knownCount: Int
+    let maxTokens: Int?
+    /// Where its sequences live in the scheduler.
+    var slots: [Int32]
+    var startedAt: MonotonicTime? = nil
+    var firstTokenAt: MonotonicTime? = nil
+    var hasStarted = false
+    var promptLogprobs: [PositionLogprobs?] = []
+    var preemptions = 0
+    var cachedTokens = 0
+    let choices: Int
+}
+
+/// What the engine keeps of one choice; indexed by the scheduler's slot.
+struct ChoiceRecord {
+    /// Index of the request.
+    var request: Int = -1
+    var choice: Int32 = 0
+    var seed: UInt64 = 0
+    var seen = SeenTokens()
+    var constraint: (any TokenConstraint)? = nil
+    var lastTokenAt: MonotonicTime? = nil
+    /// Output tokens that came with the request.
+    var carriedTokens = 0
+}
