@@ -35,7 +35,7 @@ struct FakeText: TextModel {
     func spelling(of id: Int32) -> String? { String(decoding: text(of: id), as: UTF8.self) }
 
     func render(_ conversation: Conversation) throws(APIError) -> String {
-        conversation.messages.map { "<\($0["role"]?.string ?? "")>\($0["content"]?.string ?? "")" }.joined()
+        conversation.messages(content: .string, developerAsSystem: true).map { "<\($0["role"]?.string ?? "")>\($0["content"]?.string ?? "")" }.joined()
             + (conversation.addGenerationPrompt ? "<assistant>" : "")
     }
 
