@@ -4,8 +4,8 @@ package import JSON
 package enum ChatMessage {
     static let roles = ["system", "developer", "user", "assistant", "tool", "function"]
 
-    /// - Returns: the message with text parts joined into one string, null content of assistants as an empty string, the arguments of tool
-    ///   calls parsed, and `reasoning_content` and `reasoning` both set when either is.
+    /// - Returns: the message with its content as a string or a list of `{"type":"text","text"}`, null content of assistants as an empty
+    ///   string, the arguments of tool calls parsed, and `reasoning_content` and `reasoning` both set when either is.
     package static func normalized(_ value: JSONValue, path: String) throws(APIError) -> JSONValue {
         guard var message = value.object else { throw .malformed("\(path) must be an object, not \(value.kind)", at: path) }
         let fields = Fields(message, path: path)
@@ -13,7 +13,7 @@ package enum ChatMessage {
         guard roles.contains(role) else {
             throw .malformed("\(path).role must be one of \(roles.joined(separator: ", ")), not '\(role.clipped(to: 40))'", at: "\(path).role")
         }
-        message["content"] = .string(try content(fields, role: role))
+        message["content"] = try content(fields, role: role)
         if let calls = try fields.array("tool_calls") {
             message["tool_calls"] = calls.isEmpty ? nil : .array(try toolCalls(calls, path: fields.path(of: "tool_calls")))
         }
@@ -26,21 +26,36 @@ package enum ChatMessage {
         return .object(message)
     }
 
-    private static func content(_ fields: Fields, role: String) throws(APIError) -> String {
+    private static func content(_ fields: Fields, role: String) throws(APIError) -> JSONValue {
         switch fields["content"] {
         case nil:
             guard role == "assistant" else { throw fields.missing("content") }
             return ""
-        case .string(let text)?: return text
+        case .string(let text)?: return .string(text)
         case .array(let parts)?:
-            var texts: [String] = []
+            var texts: [JSONValue] = []
             for (index, part) in parts.enumerated() {
-                if let text = try text(of: part, path: "\(fields.path(of: "content")).\(index)") { texts.append(text) }
+                if let text = try text(of: part, path: "\(fields.path(of: "content")).\(index)") { texts.append(Self.part(text)) }
             }
-            return texts.joined(separator: "\n")
+            return .array(texts)
         case let other?: throw fields.wrongType("content", wanted: "a string or an array of parts", found: other)
         }
     }
+
+    /// Content as one string: parts stand on lines of their own.
+    package static func text(_ content: JSONValue) -> String {
+        guard let parts = content.array else { return content.string ?? "" }
+        return parts.compactMap { $0["text"]?.string }.joined(separator: "\n")
+    }
+
+    /// Content as a list of parts.
+    package static func parts(_ content: JSONValue) -> [JSONValue] {
+        if let parts = content.array { return parts }
+        guard let text = content.string, !text.isEmpty else { return [] }
+        return [part(text)]
+    }
+
+    static func part(_ text: String) -> JSONValue { ["type": "text", "text": .string(text)] }
 
     private static let media: Set<String> = [
         "image_url", "image", "input_image", "image_embeds", "image_pil", "input_audio", "audio_url", "audio_embeds", "video_url", "video", "file",

@@ -73,12 +73,34 @@ package struct Conversation: Sendable {
         return tools
     }
 
-    /// `developer` turns become `system` turns, for templates that do not know the role.
-    package mutating func renameDeveloperToSystem() {
-        for index in messages.indices where messages[index]["role"] == "developer" {
-            guard case .object(var message) = messages[index] else { continue }
-            message["role"] = "system"
-            messages[index] = .object(message)
+    package enum ContentShape: Sendable {
+        case string, parts
+    }
+
+    /// The messages as a template wants them.
+    /// - Parameters:
+    ///   - developerAsSystem: for templates that do not know the role `developer`.
+    ///   - suffix: put behind the last message's text.
+    package func messages(content shape: ContentShape, developerAsSystem: Bool, suffix: String = "") -> [JSONValue] {
+        messages.enumerated().map { index, message in
+            guard case .object(var object) = message else { return message }
+            if developerAsSystem, object["role"] == "developer" { object["role"] = "system" }
+            let tail = index == messages.count - 1 ? suffix : ""
+            let content = object["content"] ?? ""
+            switch shape {
+            case .string: object["content"] = .string(ChatMessage.text(content) + tail)
+            case .parts:
+                var parts = ChatMessage.parts(content)
+                if !tail.isEmpty { parts.append(ChatMessage.part((parts.popLast()?["text"]?.string ?? "") + tail)) }
+                object["content"] = .array(parts)
+            }
+            return .object(object)
         }
+    }
+
+    /// What an echo repeats: the text of a last message that is the assistant's.
+    package var finalAssistantText: String? {
+        guard let last = messages.last, last["role"] == "assistant", let content = last["content"] else { return nil }
+        return ChatMessage.text(content)
     }
 }

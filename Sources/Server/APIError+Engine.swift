@@ -15,7 +15,6 @@ extension APIError {
         case .queueFull, .tokenQueueFull: self = .overloaded(error.description, status: answersFullQueueWith429 ? 429 : 503)
         case .notAccepting: self = .overloaded(error.description)
         case .corruptLogits, .noTokenAllowed, .stepFailed: self = .internalError(error.description)
-        @unknown default: self = .internalError(error.description)
         }
     }
 }

@@ -31,13 +31,24 @@ package struct APIServer: Sendable {
     /// aborts the rest and returns.
     /// - Parameters:
     ///   - handlesSignals: SIGTERM and SIGINT start the shutdown.
+    ///   - stop: starts the shutdown when it returns.
     ///   - onListening: called once with the port in use (0 for a Unix socket).
-    package func run(handlesSignals: Bool = true, onListening: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
+    package func run(
+        handlesSignals: Bool = true, stop: (@Sendable () async -> Void)? = nil,
+        onListening: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) async throws {
         let group = makeGroup(handlesSignals: handlesSignals, onListening: onListening)
+        let stopper = stop.map { stop in
+            Task {
+                await stop()
+                await group.triggerGracefulShutdown()
+            }
+        }
+        defer { stopper?.cancel() }
         try await group.run()
     }
 
-    func makeGroup(handlesSignals: Bool, onListening: @escaping @Sendable (Int) async -> Void) -> ServiceGroup {
+    private func makeGroup(handlesSignals: Bool, onListening: @escaping @Sendable (Int) async -> Void) -> ServiceGroup {
         var configuration = ServiceGroupConfiguration(
             services: [.init(service: DrainingService(application: application(onListening), model: model, options: options, stats: stats, logger: logger))],
             gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: quietLogger)

@@ -56,8 +56,8 @@ struct ChoiceState: Sendable {
         if let scored { delta.scored?.append(contentsOf: scored) }
     }
 
-    mutating func take(_ tokens: ChoiceTokens) {
-        for (place, id) in tokens.tokenIDs.enumerated() {
+    mutating func take(_ ids: [Int32], _ logprobs: [PositionLogprobs]) {
+        for (place, id) in ids.enumerated() {
             if hasEnded { return }
             let offset = scalars
             generated += 1
@@ -66,9 +66,9 @@ struct ChoiceState: Sendable {
             if style.includeStopInOutput || !style.endTokenIDs.contains(id) { detokenizer.append(id, to: &piece) }
             scalars += piece.scalarCount
             delta.tokenIDs?.append(id)
-            if delta.scored != nil, place < tokens.logprobs.count {
+            if delta.scored != nil, place < logprobs.count {
                 let scored = text.scored(
-                    tokens.logprobs[place], alternatives: style.logprobs ?? 0, requestedOnly: style.listsRequestedIDs, offset: offset)
+                    logprobs[place], alternatives: style.logprobs ?? 0, requestedOnly: style.listsRequestedIDs, offset: offset)
                 delta.scored?.append(scored)
             }
             if let stop = matcher.feed(piece, armed: generated > style.minTokens, into: &delta.text) {
@@ -77,7 +77,7 @@ struct ChoiceState: Sendable {
         }
     }
 
-    mutating func finish(_ finish: ChoiceFinish) {
+    mutating func finish(_ reason: FinishReason, stopTokenID: Int32?) {
         guard !hasEnded else { return }
         piece.removeAll(keepingCapacity: true)
         detokenizer.finish(into: &piece)
@@ -87,8 +87,8 @@ struct ChoiceState: Sendable {
         }
         matcher.finish(into: &delta.text)
         // EOS is no stop reason, unless the client asked to stop at that very id.
-        let stop = finish.stopTokenID.flatMap { style.clientStopTokenIDs.contains($0) ? $0 : nil }
-        delta.end = ChoiceEnd(reason: finish.reason.rawValue, cause: stop.map { .stopToken($0) })
+        let stop = stopTokenID.flatMap { style.clientStopTokenIDs.contains($0) ? $0 : nil }
+        delta.end = ChoiceEnd(reason: reason.rawValue, cause: stop.map { .stopToken($0) })
     }
 }
 

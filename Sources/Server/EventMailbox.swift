@@ -4,7 +4,7 @@ internal import Synchronization
 /// Gathers the events of a reply's prompts for its one writer: whatever has arrived is taken at once and written as one piece.
 final class EventMailbox: Sendable {
     enum Item: Sendable {
-        case event(prompt: Int, RequestEvent)
+        case event(prompt: Int, GenerationEvent)
         case failed(EngineError)
         /// A prompt has no more events.
         case ended(prompt: Int)

@@ -64,7 +64,7 @@ extension GenerationRun {
         }
     }
 
-    private mutating func handle(_ event: RequestEvent, prompt: Int, into writer: inout JSONWriter) {
+    private mutating func handle(_ event: GenerationEvent, prompt: Int, into writer: inout JSONWriter) {
         _ = apply(event, prompt: prompt)
         guard case .started = event else { return }
         let ids = job.style.returnTokenIDs ? job.prompts[prompt].tokenIDs : nil

@@ -1,6 +1,7 @@
 internal import Engine
 internal import JSON
 internal import OpenAI
+internal import Sampling
 
 /// A job in the engine: its generations and the state of each choice. Lives in the one task that writes the reply.
 struct GenerationRun {
@@ -53,36 +54,35 @@ struct GenerationRun {
     func cancel() { for generation in generations { generation.cancel() } }
 
     /// - Returns: the index of the choice that changed; nil when the whole prompt began.
-    mutating func apply(_ event: RequestEvent, prompt: Int) -> Int? {
+    mutating func apply(_ event: GenerationEvent, prompt: Int) -> Int? {
         switch event {
-        case .started(let start):
-            cachedTokens += start.cachedPromptTokens
+        case .started(let cached, let promptLogprobs):
+            cachedTokens += cached
             let source = job.prompts[prompt]
-            if !start.promptLogprobs.isEmpty {
+            if !promptLogprobs.isEmpty {
                 promptScores[prompt] = text.scoredPrompt(
-                    source.tokenIDs, start.promptLogprobs, alternatives: job.promptLogprobs ?? job.style.logprobs ?? 0, style: job.style)
+                    source.tokenIDs, promptLogprobs, alternatives: job.promptLogprobs ?? job.style.logprobs ?? 0, style: job.style)
             }
-            let scored = job.scoresEcho ? echoScores(start, source) : nil
+            let scored = job.scoresEcho ? echoScores(promptLogprobs, source) : nil
             for index in prompt * job.n..<(prompt + 1) * job.n { choices[index].echo(source, scored: scored) }
             return nil
-        case .tokens(let tokens):
-            let index = prompt * job.n + tokens.choice
+        case .tokens(let choice, let ids, let logprobs):
+            let index = prompt * job.n + choice
             let hadEnded = choices[index].hasEnded
-            choices[index].take(tokens)
+            choices[index].take(ids, logprobs)
             if choices[index].hasEnded, !hadEnded { closed(prompt, byStopString: true) }
             return index
-        case .finished(let finish):
-            let index = prompt * job.n + finish.choice
+        case .finished(let choice, let reason, let stopTokenID):
+            let index = prompt * job.n + choice
             let hadEnded = choices[index].hasEnded
-            choices[index].finish(finish)
+            choices[index].finish(reason, stopTokenID: stopTokenID)
             if !hadEnded { closed(prompt, byStopString: false) }
             return index
-        @unknown default: return nil
         }
     }
 
-    private func echoScores(_ start: RequestStart, _ source: GenerationJob.Prompt) -> [ScoredToken]? {
-        text.scoredPrompt(source.tokenIDs, start.promptLogprobs, alternatives: job.style.logprobs ?? 0, style: job.style)
+    private func echoScores(_ positions: [PositionLogprobs?], _ source: GenerationJob.Prompt) -> [ScoredToken]? {
+        text.scoredPrompt(source.tokenIDs, positions, alternatives: job.style.logprobs ?? 0, style: job.style)
     }
 
     /// Once every choice of a prompt has ended, the engine need not go on (it may not know of stop strings).

@@ -1,4 +1,5 @@
 package import Engine
+package import Sampling
 
 /// What generates: the engine, or a stand-in in tests.
 package protocol Generator: Sendable {
@@ -14,9 +15,20 @@ package protocol Generator: Sendable {
 /// One running request.
 package protocol Generation: Sendable {
     /// The next event; nil after the last one. One reader at a time.
-    func next() async throws(EngineError) -> RequestEvent?
+    func next() async throws(EngineError) -> GenerationEvent?
     /// Ends it early, from any thread, any number of times.
     func cancel()
+}
+
+/// What a generation yields: one `started`, then for each choice any number of `tokens` and one `finished`.
+package enum GenerationEvent: Sendable {
+    /// - cachedPromptTokens: found in the prefix cache.
+    /// - promptLogprobs: `[prompt tokens]`, nil at position 0; empty unless asked for.
+    case started(cachedPromptTokens: Int, promptLogprobs: [PositionLogprobs?])
+    /// - logprobs: one per token if asked for, else empty.
+    case tokens(choice: Int, ids: [Int32], logprobs: [PositionLogprobs])
+    /// - stopTokenID: the stop id that ended it; nil for EOS and everything else.
+    case finished(choice: Int, reason: FinishReason, stopTokenID: Int32?)
 }
 
 /// The engine as a generator.
@@ -40,9 +52,14 @@ private struct EngineGeneration: Generation {
     let engine: Engine
     let outputs: RequestOutputs
 
-    func next() async throws(EngineError) -> RequestEvent? {
+    func next() async throws(EngineError) -> GenerationEvent? {
         var iterator = outputs.makeAsyncIterator()
-        return try await iterator.next(isolation: nil)
+        switch try await iterator.next(isolation: nil) {
+        case .started(let start)?: return .started(cachedPromptTokens: start.cachedPromptTokens, promptLogprobs: start.promptLogprobs)
+        case .tokens(let tokens)?: return .tokens(choice: tokens.choice, ids: tokens.tokenIDs, logprobs: tokens.logprobs)
+        case .finished(let finish)?: return .finished(choice: finish.choice, reason: finish.reason, stopTokenID: finish.stopTokenID)
+        case nil: return nil
+        }
     }
 
     func cancel() { engine.cancel(outputs.id) }

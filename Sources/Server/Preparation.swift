@@ -1,5 +1,4 @@
 internal import Engine
-internal import JSON
 internal import OpenAI
 internal import Sampling
 
@@ -66,9 +65,7 @@ struct Preparation: Sendable {
             maxModelLength: model.maxModelLength, scoresPromptOnly: false)
         let style = style(request.sampling, request.reply, logprobs: request.logprobs ? request.topLogprobs : nil)
         var echo: [UInt8]?
-        if request.echo, let last = request.conversation.messages.last, last["role"] == "assistant", let content = last["content"]?.string {
-            echo = Array(content.utf8)
-        }
+        if request.echo, let text = request.conversation.finalAssistantText { echo = Array(text.utf8) }
         let writer = ChatWriter(
             head: head("chatcmpl-", name), topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
             tokensAsTokenIDs: request.reply.tokensAsTokenIDs)

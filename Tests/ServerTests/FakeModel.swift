@@ -1,0 +1,224 @@
+import Engine
+import JSON
+import OpenAI
+import Sampling
+import Server
+import Synchronization
+
+/// Bytes are tokens 0...255; 256 is EOS, 257 BOS; from 300 on stand the words.
+struct FakeText: TextModel {
+    static let eos: Int32 = 256, bos: Int32 = 257
+    static let words = ["Hello", " world", "!", " one", " two", " three", "é", " <stop>", "\n"]
+
+    static func ids(_ words: String...) -> [Int32] { words.map { Int32(300 + (Self.words.firstIndex(of: $0) ?? 0)) } }
+
+    func encode(_ text: String, addSpecialTokens: Bool) throws(APIError) -> [Int32] {
+        (addSpecialTokens ? [Self.bos] : []) + text.utf8.map { Int32($0) }
+    }
+
+    func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for id in ids where !(skipSpecialTokens && (id == Self.eos || id == Self.bos)) { bytes += text(of: id) }
+        return Array(String(decoding: bytes, as: UTF8.self).utf8)
+    }
+
+    func text(of id: Int32) -> [UInt8] {
+        switch id {
+        case 0...255: [UInt8(id)]
+        case Self.eos: Array("<eos>".utf8)
+        case Self.bos: Array("<bos>".utf8)
+        case 300..<Int32(300 + Self.words.count): Array(Self.words[Int(id) - 300].utf8)
+        default: []
+        }
+    }
+
+    func spelling(of id: Int32) -> String? { String(decoding: text(of: id), as: UTF8.self) }
+
+    func render(_ conversation: Conversation) throws(APIError) -> String {
+        conversation.messages(content: .string, developerAsSystem: true).map { "<\($0["role"]?.string ?? "")>\($0["content"]?.string ?? "")" }.joined()
+            + (conversation.addGenerationPrompt ? "<assistant>" : "")
+    }
+
+    func makeDetokenizer(after prompt: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> any Detokenizer {
+        FakeDetokenizer(model: self, skipSpecialTokens: skipSpecialTokens)
+    }
+
+    var vocabularySize: Int { 300 + Self.words.count }
+    var longestTokenBytes: Int { 7 }
+    var truncatesFromLeft: Bool { true }
+}
+
+struct FakeDetokenizer: Detokenizer {
+    let model: FakeText
+    let skipSpecialTokens: Bool
+    private var held: [UInt8] = []
+
+    init(model: FakeText, skipSpecialTokens: Bool) {
+        self.model = model
+        self.skipSpecialTokens = skipSpecialTokens
+    }
+
+    mutating func append(_ id: Int32, to text: inout [UInt8]) {
+        if skipSpecialTokens, id == FakeText.eos || id == FakeText.bos { return }
+        held += model.text(of: id)
+        if String(validating: held, as: UTF8.self) != nil {
+            text += held
+            held = []
+        }
+    }
+
+    mutating func finish(into text: inout [UInt8]) {
+        text += Array(String(decoding: held, as: UTF8.self).utf8)
+        held = []
+    }
+}
+
+/// Plays a script instead of running a model.
+final class FakeGenerator: Generator {
+    enum Plan: Sendable {
+        /// Tokens, a pause of nothing between them, then this end.
+        case tokens([Int32], FinishReason, stop: Int32? = nil)
+        case refuse(EngineError)
+        case fail(after: [Int32], EngineError)
+        /// These tokens, then nothing until cancelled.
+        case hang(after: [Int32])
+        /// Whatever the script says.
+        case events([GenerationEvent])
+    }
+
+    struct Log {
+        var requests: [EngineRequest] = []
+        var cancelled = 0
+    }
+
+    let log = Mutex(Log())
+    let configuration: EngineConfiguration
+    private let running = Mutex<[FakeGeneration]>([])
+    private let plan: @Sendable (EngineRequest) -> Plan
+    private let stuckFor = Mutex<Duration?>(nil)
+
+    init(maxModelLength: Int = 1000, _ plan: @escaping @Sendable (EngineRequest) -> Plan) {
+        configuration = EngineConfiguration(maxModelLength: maxModelLength)
+        self.plan = plan
+    }
+
+    func submit(_ request: EngineRequest) throws(EngineError) -> any Generation {
+        do {
+            try request.sampling.validate(vocabularySize: 310)
+        } catch {
+            throw .invalidParameter(error)
+        }
+        log.withLock { $0.requests.append(request) }
+        var events: [GenerationEvent] = [Self.start(request)]
+        var end: Result<Void, EngineError>? = .success(())
+        func say(_ tokens: [Int32], _ reason: FinishReason?, _ stop: Int32?) {
+            for choice in 0..<request.sampling.n {
+                for id in tokens { events.append(Self.tokens([id], choice: choice, request)) }
+                guard let reason else { continue }
+                events.append(
+                    .finished(choice: choice, reason: reason, stopTokenID: stop))
+            }
+        }
+        switch plan(request) {
+        case .refuse(let error): throw error
+        case .tokens(let tokens, let reason, let stop): say(tokens, reason, stop)
+        case .fail(let tokens, let error):
+            say(tokens, nil, nil)
+            end = .failure(error)
+        case .hang(let tokens):
+            say(tokens, nil, nil)
+            end = nil
+        case .events(let script): events += script
+        }
+        let generation = FakeGeneration(events: events, end: end, choices: request.sampling.n) { [self] in log.withLock { $0.cancelled += 1 } }
+        running.withLock { $0.append(generation) }
+        return generation
+    }
+
+    static func start(_ request: EngineRequest) -> GenerationEvent {
+        var logprobs: [PositionLogprobs?] = []
+        if request.sampling.promptLogprobs != nil {
+            logprobs = request.promptTokenIDs.enumerated().map { $0.offset == 0 ? nil : position($0.element, request.sampling.promptLogprobs ?? 0) }
+        }
+        return .started(cachedPromptTokens: 3, promptLogprobs: logprobs)
+    }
+
+    static func tokens(_ ids: [Int32], choice: Int, _ request: EngineRequest) -> GenerationEvent {
+        .tokens(
+            choice: choice, ids: ids, logprobs: request.sampling.logprobs.map { top in ids.map { position($0, top) } } ?? [])
+    }
+
+    static func position(_ id: Int32, _ top: Int) -> PositionLogprobs {
+        let chosen = TokenLogprob(token: id, logprob: -0.5, rank: 2)
+        let others = [TokenLogprob(token: 65, logprob: -0.25, rank: 1), chosen, TokenLogprob(token: 66, logprob: -.infinity, rank: 3)]
+        return PositionLogprobs(chosen: chosen, top: Array(others.prefix(max(0, top))))
+    }
+
+    func setStuck(_ duration: Duration?) { stuckFor.withLock { $0 = duration } }
+    func cancelAll() { for generation in running.withLock({ $0 }) { generation.cancel() } }
+    var snapshot: EngineSnapshot {
+        var snapshot = EngineSnapshot(maxModelLength: configuration.maxModelLength)
+        snapshot.runningRequests = 2
+        snapshot.timeToFirstToken.observe(0.03)
+        return snapshot
+    }
+    var currentStepDuration: Duration? { stuckFor.withLock { $0 } }
+    var isAlive: Bool { true }
+}
+
+final class FakeGeneration: Generation {
+    private struct State {
+        var events: ArraySlice<GenerationEvent>
+        var end: Result<Void, EngineError>?
+        var isCancelled = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let state: Mutex<State>
+    private let choices: Int
+    private let onCancel: @Sendable () -> Void
+
+    init(events: [GenerationEvent], end: Result<Void, EngineError>?, choices: Int, onCancel: @escaping @Sendable () -> Void) {
+        state = Mutex(State(events: events[...], end: end))
+        self.choices = choices
+        self.onCancel = onCancel
+    }
+
+    func next() async throws(EngineError) -> GenerationEvent? {
+        while true {
+            let step: Result<GenerationEvent?, EngineError>? = state.withLock { state in
+                if let event = state.events.popFirst() { return .success(event) }
+                return state.end?.map { nil }
+            }
+            if let step { return try step.get() }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let ready = state.withLock { state in
+                        if state.end == nil { state.waiter = continuation }
+                        return state.end != nil
+                    }
+                    if ready { continuation.resume() }
+                }
+            } onCancel: {
+                cancel()
+            }
+        }
+    }
+
+    func cancel() {
+        let (first, waiter) = state.withLock { state in
+            let first = !state.isCancelled && state.end == nil
+            state.isCancelled = true
+            if state.end == nil {
+                state.end = .success(())
+                state.events += (0..<choices).map {
+                    .finished(choice: $0, reason: .abort, stopTokenID: nil)
+                }
+            }
+            defer { state.waiter = nil }
+            return (first, state.waiter)
+        }
+        if first { onCancel() }
+        waiter?.resume()
+    }
+}
