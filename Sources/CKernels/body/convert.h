@@ -42,9 +42,9 @@ INLINE void out_store32(const nt_act type, char *row, struct q8_layout q, size_t
         q8_store_block(row, q, i / 32, v0, v1);
     } else if (type == NT_ACT_BF16) {
         char *p = row + 2 * i;
-        if (n == 32) { vh_store(p, vh_bf16_from(v0)); vh_store(p + 32, vh_bf16_from(v1)); return; }
-        vh_store_n(p, vh_bf16_from(v0), min_size(n, 16));
-        if (n > 16) vh_store_n(p + 32, vh_bf16_from(v1), n - 16);
+        if (n == 32) { vh_store(p, vh_bf16_fast(v0)); vh_store(p + 32, vh_bf16_fast(v1)); return; }
+        vh_store_n(p, vh_bf16_fast(v0), min_size(n, 16));
+        if (n > 16) vh_store_n(p + 32, vh_bf16_fast(v1), n - 16);
     } else {
         char *p = row + 4 * i;
         if (n == 32) { vf_store(p, v0); vf_store(p + 64, v1); return; }

@@ -204,10 +204,11 @@ INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4
     const size_t bytes = panel_bytes(a->w_type, a->k), blocks = a->k / 32;
     const size_t tiles = a->m / 8 + (a->m & 4 ? 1 : 0) + (a->m & 2 ? 1 : 0) + (a->m & 1);
     const char *end = (const char *)a->w + (a->n_end + 15) / 16 * bytes;
+    const size_t lead = AHEAD_GROUPS_BYTES / (bytes + 1) + 1;
     struct ahead next = ahead_of((const char *)a->w + a->n_begin / 16 * bytes + AHEAD_BYTES, end, bytes, blocks);
     for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
         size_t m = 0;
-        if (tiles > 1) next = ahead_of((const char *)a->w + (p + 1) * bytes, end, bytes, blocks * tiles);
+        if (tiles > 1) next = ahead_of((const char *)a->w + (p + lead) * bytes, end, bytes, blocks * tiles);
         if (t8) for (; m + 8 <= a->m; m += 8) t8(a, m, p, &next);
         if (t4) for (; m + 4 <= a->m; m += 4) t4(a, m, p, &next);
         if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p, &next);

@@ -120,9 +120,10 @@ INLINE void rows_drive(const nt_linear_args *a, size_t step, size_t x_bytes, siz
         const size_t m1 = m0 + rows < a->m ? m0 + rows : a->m, count = (m1 - m0 + 3) / 4;
         const int kind = part < a->k ? IN_PARTS : count > 8 ? PLAIN : FETCHING;   // long runs of tiles fetch in between
         struct ahead next = ahead_of(w + a->n_begin * ws + AHEAD_BYTES, end, 4 * ws, a->k / step);
+        const size_t lead = 4 * (AHEAD_GROUPS_BYTES / (4 * ws + 1) + 1);
         size_t n = a->n_begin;
         for (; n + 4 <= a->n_end; n += 4) {
-            if (count > 1) next = ahead_of(w + (n + 4) * ws, end, 4 * ws, kind == FETCHING ? a->k / step * count : count);
+            if (count > 1) next = ahead_of(w + (n + lead) * ws, end, 4 * ws, kind == FETCHING ? a->k / step * count : count);
             for (size_t k0 = 0, k1; k0 < a->k || k0 == 0; k0 = k1 ? k1 : 1) {
                 k1 = a->k - k0 < part + part / 2 ? a->k : k0 + part;
                 for (size_t m = m0, i = 0; m < m1; m += 4, i++) {

@@ -130,6 +130,8 @@ INLINE void ahead_step(struct ahead *a) {
 }
 /// How far ahead of its use a weight is fetched when nothing is read twice.
 #define AHEAD_BYTES 6144
+/// At least so far ahead when each weight meets several tiles: enough lines in flight while those compute.
+#define AHEAD_GROUPS_BYTES 12288
 
 // ---- 16-bit floats ----
 
@@ -155,6 +157,14 @@ INLINE vh vh_bf16_from(vf x) {
     vi is_nan = x != x;
     vu out = (r & ~(vu)is_nan) | (nan & (vu)is_nan);
     return __builtin_convertvector(out, vh);
+}
+/// The same but for subnormals, which the instruction flushes to zero: for activations and probabilities.
+INLINE vh vh_bf16_fast(vf x) {
+#if NT_LEVEL >= 3
+    return (vh)_mm512_cvtneps_pbh((__m512)x);
+#else
+    return vh_bf16_from(x);
+#endif
 }
 INLINE vh vh_f16_from(vf x) {
 #if NT_LEVEL >= 2
