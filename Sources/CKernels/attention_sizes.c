@@ -28,7 +28,7 @@ void nt_kv_copy(const nt_kv_cache *c, size_t from, size_t to, size_t tokens) {
 size_t nt_attention_partial_floats(const nt_attention_args *a) { return padded(a->cache.v_dim) + 16; }
 
 size_t nt_attention_scratch_bytes(const nt_attention_args *a) {
-    size_t rows = 8, tile = 64;                                // ATT_ROWS and ATT_TILE of body/attention.h
+    size_t rows = 8, tile = 128;                               // ATT_ROWS and ATT_TILE of body/attention.h
     size_t bytes = rows * (2 * nt_attention_partial_floats(a) * 4 + tile * 6 + a->cache.k_dim * 4);
     return (bytes + 63) / 64 * 64;
 }

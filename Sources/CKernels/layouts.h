@@ -8,13 +8,14 @@
 struct q8_layout {
     size_t blocks;
     size_t scales;   ///< f32 [blocks]
-    size_t sums;     ///< i32 [blocks], sum of a block's codes
-    size_t halves;   ///< i32 [blocks], sum of the first 16 codes (for Q6_K, whose scales cover 16)
+    size_t sums;     ///< i32 [blocks], minus the sum of a block's codes
+    size_t halves;   ///< i32 [blocks], minus the sum of the last 16 codes (for Q6_K, whose scales cover 16)
+    size_t scaled;   ///< f32 [blocks], scale * sum of codes
     size_t bytes;
 };
 static inline struct q8_layout q8_layout(size_t k) {
     size_t b = (k + 31) / 32;
-    return (struct q8_layout){b, 32 * b, 36 * b, 40 * b, (44 * b + 63) / 64 * 64};
+    return (struct q8_layout){b, 32 * b, 36 * b, 40 * b, 44 * b, (48 * b + 63) / 64 * 64};
 }
 
 /// A panel is 16 rows of the weight, blocks of 32 along k, in three planes, each entry for 16 rows at once:

@@ -107,8 +107,9 @@ extension Kernels {
                             for b in 0..<blocks {
                                 let scale = row.loadUnaligned(fromByteOffset: 32 * blocks + 4 * b, as: Float.self)
                                 let codes = (0..<32).map { Int(row.load(fromByteOffset: 32 * b + $0, as: Int8.self)) }
-                                #expect(Int(row.loadUnaligned(fromByteOffset: 36 * blocks + 4 * b, as: Int32.self)) == codes.reduce(0, +))
-                                #expect(Int(row.loadUnaligned(fromByteOffset: 40 * blocks + 4 * b, as: Int32.self)) == codes[..<16].reduce(0, +))
+                                #expect(Int(row.loadUnaligned(fromByteOffset: 36 * blocks + 4 * b, as: Int32.self)) == -codes.reduce(0, +))
+                                #expect(Int(row.loadUnaligned(fromByteOffset: 40 * blocks + 4 * b, as: Int32.self)) == -codes[16...].reduce(0, +))
+                                #expect(row.loadUnaligned(fromByteOffset: 44 * blocks + 4 * b, as: Float.self) == scale * Float(codes.reduce(0, +)))
                                 for i in 0..<32 {
                                     guard 32 * b + i < k else { #expect(codes[i] == 0); continue }
                                     #expect(abs(x[r * stride + 32 * b + i] - scale * Float(codes[i])) <= scale * 0.5001)

@@ -153,7 +153,7 @@ extension Kernels {
                     nt_activate(NT_TANH, x, x.count, nil, 0, 1, x.count, nt_out(rows: $0.baseAddress, stride: 0, type: NT_ACT_F32))
                 }
                 #expect(worst { tanh($0) } <= 3, "level \(level.rawValue) tanh")
-                var special: [Float] = [-.infinity, -100, 0, .nan, .infinity]
+                var special: [Float] = [-.infinity, -105, 0, .nan, .infinity]
                 nt_exp_shift(&special, special, special.count, 0)
                 #expect(special == [0, 0, 1, 0, .infinity])      // NaN counts as -inf in this family
             }

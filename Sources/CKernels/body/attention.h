@@ -4,7 +4,7 @@
 // counted from absolute position 0, in a tile vectors of 16. A vector or tile that a row does not see changes nothing
 // in it (p = 0, factor = 1), so rows get the same bits in any company.
 
-#define ATT_TILE 64
+#define ATT_TILE 128
 #define ATT_VECTORS (ATT_TILE / 16)
 #define ATT_ROWS 8
 
@@ -121,7 +121,7 @@ INLINE float att_softmax(const nt_attention_args *a, const struct att_row *row, 
     for (size_t g = begin; g < end; g++) {
         vf p = vf_exp(vf_load(scores + 16 * g) - vf_set(shift));
         if (narrow) {
-            vh h = vh_bf16_from(p);
+            vh h = vh_bf16_fast(p);
             vh_store(narrow + 16 * g, h);
             p = vf_from_bf16(h);
         } else {
@@ -157,7 +157,7 @@ INLINE void att_block(const int R, const nt_type type, const nt_attention_args *
         for (size_t d = 0; d < k_dim; d += 16) {
             size_t n = min_size(16, k_dim - d);
             vf x = vf_load_n(in + d, n) * vf_set(a->scale);
-            if (type == NT_BF16) vh_store_n(q + 2 * (r * k_dim + d), vh_bf16_from(x), n);
+            if (type == NT_BF16) vh_store_n(q + 2 * (r * k_dim + d), vh_bf16_fast(x), n);
             else vf_store_n(q + 4 * (r * k_dim + d), x, n);
         }
     }

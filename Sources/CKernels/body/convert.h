@@ -8,6 +8,16 @@ INLINE int32_t vi_sum(vi v) {
     v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
     return v[0] + v[1];
 }
+INLINE int32_t sum_codes(vsb b, vi wide) {
+#if defined(__x86_64__)
+    (void)wide;
+    __m128i s = _mm_sad_epu8(_mm_xor_si128((__m128i)b, _mm_set1_epi8((char)0x80)), _mm_setzero_si128());
+    return _mm_cvtsi128_si32(s) + _mm_extract_epi16(s, 4) - 16 * 128;
+#else
+    (void)b;
+    return vi_sum(wide);
+#endif
+}
 
 /// One block of 32 (zeros behind the row's end) into block b of a q8 row.
 INLINE void q8_store_block(char *row, struct q8_layout q, size_t b, vf v0, vf v1) {
@@ -18,10 +28,12 @@ INLINE void q8_store_block(char *row, struct q8_layout q, size_t b, vf v0, vf v1
     vsb b0 = __builtin_convertvector(c0, vsb), b1 = __builtin_convertvector(c1, vsb);
     __builtin_memcpy(row + 32 * b, &b0, 16);
     __builtin_memcpy(row + 32 * b + 16, &b1, 16);
-    int32_t first = vi_sum(c0), sum = first + vi_sum(c1);
+    int32_t last = -sum_codes(b1, c1), sum = last - sum_codes(b0, c0);
+    float scaled = scale * (float)-sum;
     __builtin_memcpy(row + q.scales + 4 * b, &scale, 4);
     __builtin_memcpy(row + q.sums + 4 * b, &sum, 4);
-    __builtin_memcpy(row + q.halves + 4 * b, &first, 4);
+    __builtin_memcpy(row + q.halves + 4 * b, &last, 4);
+    __builtin_memcpy(row + q.scaled + 4 * b, &scaled, 4);
 }
 
 /// Elements i..<i + n (n <= 32, i a multiple of 32) of an output row; lanes from n on are zero.
@@ -30,9 +42,9 @@ INLINE void out_store32(const nt_act type, char *row, struct q8_layout q, size_t
         q8_store_block(row, q, i / 32, v0, v1);
     } else if (type == NT_ACT_BF16) {
         char *p = row + 2 * i;
-        if (n == 32) { vh_store(p, vh_bf16_from(v0)); vh_store(p + 32, vh_bf16_from(v1)); return; }
-        vh_store_n(p, vh_bf16_from(v0), min_size(n, 16));
-        if (n > 16) vh_store_n(p + 32, vh_bf16_from(v1), n - 16);
+        if (n == 32) { vh_store(p, vh_bf16_fast(v0)); vh_store(p + 32, vh_bf16_fast(v1)); return; }
+        vh_store_n(p, vh_bf16_fast(v0), min_size(n, 16));
+        if (n > 16) vh_store_n(p + 32, vh_bf16_fast(v1), n - 16);
     } else {
         char *p = row + 4 * i;
         if (n == 32) { vf_store(p, v0); vf_store(p + 64, v1); return; }

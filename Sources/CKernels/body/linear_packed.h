@@ -80,7 +80,7 @@ INLINE void panel_store(const nt_linear_args *a, size_t m, size_t p, vf v) {
 }
 
 /// MR rows of q8 x from row m over panel p.
-INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p) {
+INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p, struct ahead *next) {
     struct panel_layout l = panel_layout(type);
     struct panel w = panel_at(a, type, p);
     struct q8_layout q = q8_layout(a->k);
@@ -93,15 +93,17 @@ INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a
     for (size_t b = 0; b < q.blocks; b++) {
         vi dot[8], upper[8];
         const char *codes = w.codes + b * l.code_bytes, *xb = x + 32 * b;
+        ahead_step(next);
 #pragma clang loop unroll(full)
         for (int r = 0; r < MR; r++) {
-            int32_t sum = load_i32(x + r * xs + q.sums + 4 * b);
-            if (type == NT_Q6_K) {
-                int32_t first = load_i32(x + r * xs + q.halves + 4 * b);
-                dot[r] = vi_set(-offset * first);
-                upper[r] = vi_set(-offset * (sum - first));
+            if (offset == 0) {
+                dot[r] = vi_set(0);
             } else {
-                dot[r] = vi_set(-offset * sum);
+                dot[r] = vi_splat_load(x + r * xs + q.sums + 4 * b) * offset;   // sums are stored negated
+                if (type == NT_Q6_K) {
+                    upper[r] = vi_splat_load(x + r * xs + q.halves + 4 * b) * offset;
+                    dot[r] -= upper[r];
+                }
             }
         }
 #pragma clang loop unroll(full)
@@ -126,10 +128,7 @@ INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a
                 dot[r] = dot[r] * vi_from_i8(sub) + upper[r] * vi_from_i8(sub + 16);
             }
             acc[r] = vf_fma(vf_from_i(dot[r]), d * xd, acc[r]);
-            if (HAS_MIN(type)) {
-                float sum = (float)load_i32(x + r * xs + q.sums + 4 * b);
-                acc[r] = vf_fma(mins, xd * vf_set(sum), acc[r]);
-            }
+            if (HAS_MIN(type)) acc[r] = vf_fma(mins, vf_set(load_f32(x + r * xs + q.scaled + 4 * b)), acc[r]);
         }
     }
 #pragma clang loop unroll(full)
@@ -137,7 +136,8 @@ INLINE void packed_q8_tile(const int type, const int MR, const nt_linear_args *a
 }
 
 /// MR rows of f32 x from row m over panel p: each weight is dequantised exactly, then fused multiply-adds in rising k.
-INLINE void packed_f32_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p) {
+INLINE void packed_f32_tile(const int type, const int MR, const nt_linear_args *a, size_t m, size_t p, struct ahead *next) {
+    (void)next;
     struct panel_layout l = panel_layout(type);
     struct panel w = panel_at(a, type, p);
     const char *x = (const char *)a->x + m * a->x_stride;
@@ -178,15 +178,17 @@ INLINE void packed_f32_tile(const int type, const int MR, const nt_linear_args *
     for (int r = 0; r < MR; r++) panel_store(a, m + r, p, acc[r]);
 }
 
-typedef void panel_tile(const nt_linear_args *, size_t m, size_t p);
+typedef void panel_tile(const nt_linear_args *, size_t m, size_t p, struct ahead *next);
 
-#define PACKED_TILES(type)                                                                                             \
-    KERNEL void q8_8_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 8, a, m, p); }    \
-    KERNEL void q8_4_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 4, a, m, p); }    \
-    KERNEL void q8_2_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 2, a, m, p); }    \
-    KERNEL void q8_1_##type(const nt_linear_args *a, size_t m, size_t p) { packed_q8_tile(NT_##type, 1, a, m, p); }    \
-    KERNEL void f32_8_##type(const nt_linear_args *a, size_t m, size_t p) { packed_f32_tile(NT_##type, 8, a, m, p); }  \
-    KERNEL void f32_1_##type(const nt_linear_args *a, size_t m, size_t p) { packed_f32_tile(NT_##type, 1, a, m, p); }
+#define PACKED_TILE(name, tile, type, MR) \
+    KERNEL void name(const nt_linear_args *a, size_t m, size_t p, struct ahead *next) { tile(NT_##type, MR, a, m, p, next); }
+#define PACKED_TILES(type)                        \
+    PACKED_TILE(q8_8_##type, packed_q8_tile, type, 8)   \
+    PACKED_TILE(q8_4_##type, packed_q8_tile, type, 4)   \
+    PACKED_TILE(q8_2_##type, packed_q8_tile, type, 2)   \
+    PACKED_TILE(q8_1_##type, packed_q8_tile, type, 1)   \
+    PACKED_TILE(f32_8_##type, packed_f32_tile, type, 8) \
+    PACKED_TILE(f32_1_##type, packed_f32_tile, type, 1)
 PACKED_TILES(Q8_0)
 PACKED_TILES(Q4_0)
 PACKED_TILES(Q4_1)
@@ -196,14 +198,21 @@ PACKED_TILES(Q4_K)
 PACKED_TILES(Q5_K)
 PACKED_TILES(Q6_K)
 
+/// Panel by panel, all rows of x over each. With one tile a panel is read once, so the fetch runs a fixed way ahead;
+/// with more, the next panel is fetched while the rows pass over this one.
 INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
+    const size_t bytes = panel_bytes(a->w_type, a->k), blocks = a->k / 32;
+    const size_t tiles = a->m / 8 + (a->m & 4 ? 1 : 0) + (a->m & 2 ? 1 : 0) + (a->m & 1);
+    const char *end = (const char *)a->w + (a->n_end + 15) / 16 * bytes;
+    const size_t lead = AHEAD_GROUPS_BYTES / (bytes + 1) + 1;
+    struct ahead next = ahead_of((const char *)a->w + a->n_begin / 16 * bytes + AHEAD_BYTES, end, bytes, blocks);
     for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
-        size_t m = 0, bytes = panel_bytes(a->w_type, a->k);
-        struct ahead next = ahead_of((const char *)a->w + (p + 1) * bytes, 16 * (p + 1) < a->n_end ? bytes : 0, (a->m + 7) / 8);
-        if (t8) for (; m + 8 <= a->m; m += 8) { ahead_fetch(&next); t8(a, m, p); }
-        if (t4) for (; m + 4 <= a->m; m += 4) { ahead_fetch(&next); t4(a, m, p); }
-        if (t2) for (; m + 2 <= a->m; m += 2) { ahead_fetch(&next); t2(a, m, p); }
-        for (; m < a->m; m++) t1(a, m, p);
+        size_t m = 0;
+        if (tiles > 1) next = ahead_of((const char *)a->w + (p + lead) * bytes, end, bytes, blocks * tiles);
+        if (t8) for (; m + 8 <= a->m; m += 8) t8(a, m, p, &next);
+        if (t4) for (; m + 4 <= a->m; m += 4) t4(a, m, p, &next);
+        if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p, &next);
+        for (; m < a->m; m++) t1(a, m, p, &next);
     }
 }
 

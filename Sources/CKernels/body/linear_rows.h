@@ -43,64 +43,101 @@ INLINE vi load_n_pairs(const char *p, size_t n) {
 }
 INLINE vf mac_f32(vf acc, vf x, vf w) { return vf_fma(x, w, acc); }
 
-/// One tile of MR rows of x and NR rows of w. NAME: x element bytes XB, w element bytes WB, lanes STEP, vector type V.
+/// Part k0..<k1 of a tile of MR rows of x and NR rows of w. Between parts the accumulators rest in `state`.
+typedef struct {
+    size_t m, n, k0, k1;
+    vf *state;              // [16], read when k0 > 0, written when k1 < k
+    struct ahead *next;
+} row_part;
+
+/// Kinds of tiles, so that the inner loop carries only what it needs.
+enum { FETCHING, PLAIN, IN_PARTS };
+
+/// x element bytes XB, w element bytes WB, STEP elements a vector of type V.
+#define UNROLL _Pragma("clang loop unroll(full)")
 #define ROW_TILE(NAME, V, STEP, XB, WB, LOAD_X, LOAD_XN, LOAD_W, LOAD_WN, MAC)                                         \
-    INLINE void NAME##_tile(const int MR, const int NR, const nt_linear_args *a, size_t ws, size_t m, size_t n) {      \
-        const char *x = (const char *)a->x + m * a->x_stride, *w = (const char *)a->w + n * ws;                        \
-        size_t xs = a->x_stride, k = a->k, i = 0;                                                                      \
+    INLINE void NAME##_tile(const int KIND, const int MR, const int NR, const nt_linear_args *a, size_t ws, const row_part *part) { \
+        const row_part t = *part;                                                                                      \
+        const char *x = (const char *)a->x + t.m * a->x_stride, *w = (const char *)a->w + t.n * ws;                    \
+        size_t xs = a->x_stride, i = t.k0;                                                                             \
+        struct ahead fetch = {0};                                                                                      \
+        if (KIND == FETCHING) fetch = *t.next;                                                                         \
         vf acc[4][4];                                                                                                  \
-        _Pragma("clang loop unroll(full)") for (int r = 0; r < MR; r++)                                                \
-            _Pragma("clang loop unroll(full)") for (int j = 0; j < NR; j++) acc[r][j] = vf_set(0);                     \
-        for (; i + STEP <= k; i += STEP) {                                                                             \
+        UNROLL for (int r = 0; r < MR; r++)                                                                            \
+            UNROLL for (int j = 0; j < NR; j++) acc[r][j] = KIND == IN_PARTS && t.k0 ? t.state[4 * r + j] : vf_set(0);                     \
+        for (; i + STEP <= t.k1; i += STEP) {                                                                          \
             V wv[4];                                                                                                   \
-            _Pragma("clang loop unroll(full)") for (int j = 0; j < NR; j++) wv[j] = LOAD_W(w + j * ws + i * WB);       \
-            _Pragma("clang loop unroll(full)") for (int r = 0; r < MR; r++) {                                          \
+            if (KIND == FETCHING) ahead_step(&fetch);                                                                  \
+            UNROLL for (int j = 0; j < NR; j++) wv[j] = LOAD_W(w + j * ws + i * WB);                                   \
+            UNROLL for (int r = 0; r < MR; r++) {                                                                      \
                 V xv = LOAD_X(x + r * xs + i * XB);                                                                    \
-                _Pragma("clang loop unroll(full)") for (int j = 0; j < NR; j++) acc[r][j] = MAC(acc[r][j], xv, wv[j]); \
+                UNROLL for (int j = 0; j < NR; j++) acc[r][j] = MAC(acc[r][j], xv, wv[j]);                             \
             }                                                                                                          \
         }                                                                                                              \
-        if (i < k) {                                                                                                   \
+        if (KIND == FETCHING) *t.next = fetch;                                                                         \
+        if (KIND == IN_PARTS && t.k1 < a->k) {                                                                         \
+            UNROLL for (int r = 0; r < MR; r++)                                                                        \
+                UNROLL for (int j = 0; j < NR; j++) t.state[4 * r + j] = acc[r][j];                                    \
+            return;                                                                                                    \
+        }                                                                                                              \
+        if (i < t.k1) {                                                                                                \
             V wv[4];                                                                                                   \
-            _Pragma("clang loop unroll(full)") for (int j = 0; j < NR; j++) wv[j] = LOAD_WN(w + j * ws + i * WB, k - i); \
-            _Pragma("clang loop unroll(full)") for (int r = 0; r < MR; r++) {                                          \
-                V xv = LOAD_XN(x + r * xs + i * XB, k - i);                                                            \
-                _Pragma("clang loop unroll(full)") for (int j = 0; j < NR; j++) acc[r][j] = MAC(acc[r][j], xv, wv[j]); \
+            UNROLL for (int j = 0; j < NR; j++) wv[j] = LOAD_WN(w + j * ws + i * WB, t.k1 - i);                        \
+            UNROLL for (int r = 0; r < MR; r++) {                                                                      \
+                V xv = LOAD_XN(x + r * xs + i * XB, t.k1 - i);                                                         \
+                UNROLL for (int j = 0; j < NR; j++) acc[r][j] = MAC(acc[r][j], xv, wv[j]);                             \
             }                                                                                                          \
         }                                                                                                              \
-        tile_store(MR, NR, acc, a, m, n);                                                                              \
+        tile_store(MR, NR, acc, a, t.m, t.n);                                                                          \
     }                                                                                                                  \
-    KERNEL void NAME##_4x4(const nt_linear_args *a, size_t ws, size_t m, size_t n) { NAME##_tile(4, 4, a, ws, m, n); } \
-    KERNEL void NAME##_3x4(const nt_linear_args *a, size_t ws, size_t m, size_t n) { NAME##_tile(3, 4, a, ws, m, n); } \
-    KERNEL void NAME##_2x4(const nt_linear_args *a, size_t ws, size_t m, size_t n) { NAME##_tile(2, 4, a, ws, m, n); } \
-    KERNEL void NAME##_1x4(const nt_linear_args *a, size_t ws, size_t m, size_t n) { NAME##_tile(1, 4, a, ws, m, n); } \
-    KERNEL void NAME##_1x1(const nt_linear_args *a, size_t ws, size_t m, size_t n) { NAME##_tile(1, 1, a, ws, m, n); } \
-    KERNEL void NAME(const nt_linear_args *a) {                                                                        \
-        rows_drive(a, WB, NAME##_4x4, NAME##_3x4, NAME##_2x4, NAME##_1x4, NAME##_1x1);                                 \
+    ROW_TILES(NAME, FETCHING, 0) ROW_TILES(NAME, PLAIN, 1) ROW_TILES(NAME, IN_PARTS, 2)                                \
+    static row_tile *const NAME##_tiles[3][5] = {ROW_TABLE(NAME, 0), ROW_TABLE(NAME, 1), ROW_TABLE(NAME, 2)};          \
+    KERNEL void NAME(const nt_linear_args *a) { rows_drive(a, STEP, XB, WB, NAME##_tiles); }
+
+#define ROW_TILE_OF(NAME, KIND, I, MR, NR)                                                       \
+    KERNEL void NAME##_##I##_##MR##x##NR(const nt_linear_args *a, size_t ws, const row_part *t) { \
+        NAME##_tile(KIND, MR, NR, a, ws, t);                                                     \
     }
+#define ROW_TILES(NAME, KIND, I)                                                              \
+    ROW_TILE_OF(NAME, KIND, I, 1, 1) ROW_TILE_OF(NAME, KIND, I, 1, 4) ROW_TILE_OF(NAME, KIND, I, 2, 4) \
+    ROW_TILE_OF(NAME, KIND, I, 3, 4) ROW_TILE_OF(NAME, KIND, I, 4, 4)
+#define ROW_TABLE(NAME, I) {NAME##_##I##_1x1, NAME##_##I##_1x4, NAME##_##I##_2x4, NAME##_##I##_3x4, NAME##_##I##_4x4}
+typedef void row_tile(const nt_linear_args *, size_t ws, const row_part *part);
 
-typedef void row_tile(const nt_linear_args *, size_t ws, size_t m, size_t n);
+#define PART_BYTES 4096      // of one row of x in a part: four rows of w and of x then stay in the first-level cache
+#define MAX_TILES 64         // tiles of x whose accumulators can rest
 
-/// Rows of x in blocks that stay in the second-level cache; inside one, four rows of w at a time meet all of it.
-INLINE void rows_drive(const nt_linear_args *a, size_t w_bytes, row_tile *t44, row_tile *t34, row_tile *t24, row_tile *t14, row_tile *t11) {
-    size_t ws = a->w_stride ? a->w_stride : a->k * w_bytes;
-    size_t rows = 393216 / (a->x_stride + 1) / 4 * 4;
-    if (rows < 16) rows = 16;
+/// x in blocks of rows that stay in the second-level cache; inside one, four rows of w at a time meet all of them, in
+/// parts along k when rows are long. Only where the accumulators wait differs, never the order of a sum.
+INLINE void rows_drive(const nt_linear_args *a, size_t step, size_t x_bytes, size_t w_bytes, row_tile *const (*tiles)[5]) {
+    const size_t ws = a->w_stride ? a->w_stride : a->k * w_bytes;
+    size_t rows = 655360 / (a->k * x_bytes + 1) / 4 * 4, part = a->k;
+    rows = rows < 16 ? 16 : rows > 4 * MAX_TILES ? 4 * MAX_TILES : rows;
+    if (a->m > 4 && a->k * x_bytes > PART_BYTES + PART_BYTES / 2) part = PART_BYTES / x_bytes / step * step;
+    vf state[MAX_TILES][16];
+    const char *w = a->w, *end = w + a->n_end * ws;
     for (size_t m0 = 0; m0 < a->m; m0 += rows) {
-        size_t m1 = m0 + rows < a->m ? m0 + rows : a->m, n = a->n_begin;
+        const size_t m1 = m0 + rows < a->m ? m0 + rows : a->m, count = (m1 - m0 + 3) / 4;
+        const int kind = part < a->k ? IN_PARTS : count > 8 ? PLAIN : FETCHING;   // long runs of tiles fetch in between
+        struct ahead next = ahead_of(w + a->n_begin * ws + AHEAD_BYTES, end, 4 * ws, a->k / step);
+        const size_t lead = 4 * (AHEAD_GROUPS_BYTES / (4 * ws + 1) + 1);
+        size_t n = a->n_begin;
         for (; n + 4 <= a->n_end; n += 4) {
-            size_t m = m0;
-            struct ahead next = ahead_of((const char *)a->w + (n + 4) * ws, n + 8 <= a->n_end ? 4 * ws : 0, (m1 - m0 + 3) / 4);
-            for (; m + 4 <= m1; m += 4) {
-                ahead_fetch(&next);
-                t44(a, ws, m, n);
+            if (count > 1) next = ahead_of(w + (n + lead) * ws, end, 4 * ws, kind == FETCHING ? a->k / step * count : count);
+            for (size_t k0 = 0, k1; k0 < a->k || k0 == 0; k0 = k1 ? k1 : 1) {
+                k1 = a->k - k0 < part + part / 2 ? a->k : k0 + part;
+                for (size_t m = m0, i = 0; m < m1; m += 4, i++) {
+                    if (kind != FETCHING && k0 == 0) ahead_step(&next);
+                    row_part t = {m, n, k0, k1, state[i], &next};
+                    tiles[kind][m1 - m < 4 ? m1 - m : 4](a, ws, &t);
+                }
             }
-            if (m1 - m > 1) ahead_fetch(&next);
-            if (m1 - m == 3) t34(a, ws, m, n);
-            else if (m1 - m == 2) t24(a, ws, m, n);
-            else if (m1 - m == 1) t14(a, ws, m, n);
         }
         for (; n < a->n_end; n++)
-            for (size_t m = m0; m < m1; m++) t11(a, ws, m, n);
+            for (size_t m = m0; m < m1; m++) {
+                row_part t = {m, n, 0, a->k, 0, 0};
+                tiles[PLAIN][0](a, ws, &t);
+            }
     }
 }
 

@@ -9,6 +9,7 @@ typedef uint32_t vu __attribute__((vector_size(64)));
 typedef float vf8 __attribute__((vector_size(32)));
 typedef int32_t vi8 __attribute__((vector_size(32)));
 typedef float vf4 __attribute__((vector_size(16)));
+typedef int32_t vi4 __attribute__((vector_size(16)));
 typedef uint16_t vh __attribute__((vector_size(32)));   // 16 halves or bfloats
 typedef uint8_t vb __attribute__((vector_size(16)));    // 16 bytes
 typedef int8_t vsb __attribute__((vector_size(16)));
@@ -82,10 +83,14 @@ INLINE float vf_sum(vf v) {
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
 INLINE float vf_reduce_max(vf v) {
-    v = vf_max(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-    v = vf_max(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
-    v = vf_max(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
-    return v[0] > v[1] ? v[0] : v[1];
+    vf8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), b = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    vi8 pick = a > b;
+    a = (vf8)((pick & (vi8)a) | (~pick & (vi8)b));
+    vf4 c = __builtin_shufflevector(a, a, 0, 1, 2, 3), d = __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    vi4 pick4 = c > d;
+    c = (vf4)((pick4 & (vi4)c) | (~pick4 & (vi4)d));
+    float x = c[0] > c[2] ? c[0] : c[2], y = c[1] > c[3] ? c[1] : c[3];
+    return x > y ? x : y;
 }
 /// Sums of four vectors as four groups of four lanes, each group still to be reduced by + 2, + 1 (same tree as vf_sum).
 INLINE vf vf_sum4(vf a, vf b, vf c, vf d) {
@@ -106,18 +111,27 @@ INLINE vf vf_sum16(vf u0, vf u1, vf u2, vf u3) {
          + __builtin_shufflevector(p, q, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
 }
 
-/// Weights to be used next, fetched in equal slices between the tiles that still work on the present ones.
+/// Weights to be used next, fetched a little at every step of the tiles that still work on the present ones.
 struct ahead {
-    const char *at, *end;
-    size_t slice;
+    const char *at, *end;   // next line to fetch; where the weights of this call end
+    size_t step;            // bytes to move on at a step
+    const char *until;
+    bool far;               // too much for the first-level cache: fetch into the second
 };
-INLINE struct ahead ahead_of(const char *p, size_t bytes, size_t slices) {
-    return (struct ahead){p, p + bytes, (bytes / (slices ? slices : 1) + 64) / 64 * 64};
+/// The `bytes` from p on, in `steps` equal steps.
+INLINE struct ahead ahead_of(const char *p, const char *end, size_t bytes, size_t steps) {
+    if (p > end) p = end;
+    return (struct ahead){p, end, bytes / (steps ? steps : 1) + 1, p, bytes > 16384};
 }
-INLINE void ahead_fetch(struct ahead *a) {
-    const char *stop = a->at + a->slice < a->end ? a->at + a->slice : a->end;
-    for (; a->at < stop; a->at += 64) __builtin_prefetch(a->at, 0, 3);
+INLINE void ahead_step(struct ahead *a) {
+    a->until = a->until + a->step < a->end ? a->until + a->step : a->end;
+    if (a->far) for (; a->at < a->until; a->at += 64) __builtin_prefetch(a->at, 0, 2);
+    else for (; a->at < a->until; a->at += 64) __builtin_prefetch(a->at, 0, 3);
 }
+/// How far ahead of its use a weight is fetched when nothing is read twice.
+#define AHEAD_BYTES 6144
+/// At least so far ahead when each weight meets several tiles: enough lines in flight while those compute.
+#define AHEAD_GROUPS_BYTES 12288
 
 // ---- 16-bit floats ----
 
@@ -143,6 +157,14 @@ INLINE vh vh_bf16_from(vf x) {
     vi is_nan = x != x;
     vu out = (r & ~(vu)is_nan) | (nan & (vu)is_nan);
     return __builtin_convertvector(out, vh);
+}
+/// The same but for subnormals, which the instruction flushes to zero: for activations and probabilities.
+INLINE vh vh_bf16_fast(vf x) {
+#if NT_LEVEL >= 3
+    return (vh)_mm512_cvtneps_pbh((__m512)x);
+#else
+    return vh_bf16_from(x);
+#endif
 }
 INLINE vh vh_f16_from(vf x) {
 #if NT_LEVEL >= 2

@@ -1,7 +1,11 @@
 // exp, tanh and erf on 16 lanes: polynomials in f32, the same bits for full vectors and tails.
 
-/// eˣ within 1 ulp or so; 0 below -87.34 (results under the least normal), +inf above 88.376, NaN stays NaN.
+/// eˣ within 1 ulp or so; +inf above 88.73 (below AVX-512: 88.376), 0 for results under the least subnormal (below
+/// AVX-512: under the least normal), NaN stays NaN.
 INLINE vf vf_exp(vf x) {
+#if NT_LEVEL >= 2
+    x = (vf)_mm512_max_ps(_mm512_set1_ps(-104.0f), _mm512_min_ps(_mm512_set1_ps(89.0f), (__m512)x));   // NaN passes
+#endif
     vf magic = vf_set(0x1.8p23f);
     vf t = vf_fma(x, vf_set(1.44269504088896341f), magic);
     vf n = t - magic;                                          // round(x / ln 2)
@@ -14,11 +18,15 @@ INLINE vf vf_exp(vf x) {
     p = vf_fma(p, r, vf_set(1.6666665459e-1f));
     p = vf_fma(p, r, vf_set(5.0000001201e-1f));
     p = vf_fma(p, r * r, r) + vf_set(1.0f);
+#if NT_LEVEL >= 2
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
     vi k = (vi)((vu)t << 23);                                  // n in the exponent's place (magic's low bits are n)
     vf y = (vf)((vi)((vu)p + (vu)k));
     y = vf_select(x < vf_set(-87.336544f), vf_set(0.0f), y);
     y = vf_select(x > vf_set(88.3762626647949f), vf_set(__builtin_inff()), y);
     return vf_select(x != x, x, y);
+#endif
 }
 
 /// tanh x: odd polynomial near 0, 1 - 2 / (e²ˣ + 1) elsewhere.

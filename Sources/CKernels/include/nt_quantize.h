@@ -5,7 +5,7 @@
 #include "nt_types.h"
 
 /// Bytes of one q8 row of k elements, a multiple of 64. With b = ceil(k / 32) blocks the row holds
-/// codes int8 [32 b] (zero beyond k), scales f32 [b], sums of codes int32 [b], then padding.
+/// codes int8 [32 b] (zero beyond k), scales f32 [b], then what the products need of sums (see layouts.h), then padding.
 /// x[i] = scale[i / 32] * code[i]; codes are in -127...127, round to nearest even of x * (127 / max|x|).
 size_t nt_q8_row_bytes(size_t k);
 /// src f32 [rows, k] (stride in floats) -> dst q8 [rows] (stride in bytes, multiple of 4).
