@@ -1,0 +1,2 @@
+import Tokenizers
+print("x")

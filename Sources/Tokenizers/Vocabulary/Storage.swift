@@ -1,0 +1,29 @@
+/// A fixed block of plain values, read by many threads and never written after its maker has handed it on.
+///
+/// Vocabulary tables are read per token; an `Array` in a class field costs a retain, a release and a bounds check there.
+final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Element>
+    let count: Int
+
+    init(repeating value: Element, count: Int) {
+        base = .allocate(capacity: max(count, 1))
+        base.initialize(repeating: value, count: count)
+        self.count = count
+    }
+
+    init(_ array: [Element]) {
+        base = .allocate(capacity: max(array.count, 1))
+        count = array.count
+        array.withUnsafeBufferPointer { if let source = $0.baseAddress { base.initialize(from: source, count: $0.count) } }
+    }
+
+    deinit { base.deallocate() }
+
+    @inline(__always) subscript(index: Int) -> Element { base[index] }
+    var buffer: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: base, count: count) }
+}
+
+/// Smallest power of two that is at least `count`.
+func powerOfTwo(atLeast count: Int) -> Int {
+    count <= 1 ? 1 : 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount)
+}
