@@ -1,8 +1,8 @@
 extension Filters {
     static let text: [String: FilterFunction] = [
-        "upper": { try mapped($0, $1, LetterCase.upper) },
-        "lower": { try mapped($0, $1, LetterCase.lower) },
-        "capitalize": { try mapped($0, $1, LetterCase.capitalize) },
+        "upper": { interpreter, value, _ in try mapped(interpreter, value, LetterCase.upper) },
+        "lower": { interpreter, value, _ in try mapped(interpreter, value, LetterCase.lower) },
+        "capitalize": { interpreter, value, _ in try mapped(interpreter, value, LetterCase.capitalize) },
         "title": { interpreter, value, _ in try mapped(interpreter, value, titled) },
         "trim": { interpreter, value, arguments in
             let set = try arguments.bind("trim", "chars")[0] ?? .none
