@@ -9,7 +9,7 @@ INLINE int32_t vi_sum(vi v) {
     return v[0] + v[1];
 }
 INLINE int32_t sum_codes(vsb b, vi wide) {
-#if defined(__x86_64__)
+#if NT_LEVEL >= 1
     (void)wide;
     __m128i s = _mm_sad_epu8(_mm_xor_si128((__m128i)b, _mm_set1_epi8((char)0x80)), _mm_setzero_si128());
     return _mm_cvtsi128_si32(s) + _mm_extract_epi16(s, 4) - 16 * 128;
