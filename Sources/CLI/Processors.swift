@@ -4,10 +4,18 @@ import Glibc
 enum Processors {
     /// Processors that the scheduler may run this process on, and no more than a container's quota gives.
     static var available: Int {
-        var set = cpu_set_t()
-        let allowed = sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0
-            ? withUnsafeBytes(of: &set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } } : Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        let allowed = affinity ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         return max(1, min(allowed, quota ?? allowed))
+    }
+
+    /// Bits of `Cpus_allowed`, a hexadecimal mask with commas.
+    private static var affinity: Int? {
+        guard let status = SmallFile.text("/proc/self/status") else { return nil }
+        for line in status.split(separator: "\n") where line.hasPrefix("Cpus_allowed:") {
+            let count = line.dropFirst(13).reduce(0) { $0 + ($1.hexDigitValue?.nonzeroBitCount ?? 0) }
+            return count > 0 ? count : nil
+        }
+        return nil
     }
 
     /// cgroup v2's `cpu.max`: "quota period" in microseconds.

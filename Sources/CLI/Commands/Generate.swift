@@ -1,5 +1,9 @@
 import ArgumentParser
+import Engine
+import OpenAI
 import Progress
+import Sampling
+import Server
 import Tensors
 
 /// `needletail generate`.

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Engine
 import Logging
+import OpenAI
 import Progress
 import Server
 
@@ -31,9 +33,10 @@ struct Serve: AsyncParsableCommand {
         let quiet = server.quiet
         let name = session.served.names[0]
         let hasKeys = !options.apiKeys.isEmpty
-        try await APIServer(model: session.served, options: options, logger: logger).run { port in
+        let greet: @Sendable (Int) async -> Void = { port in
             if !quiet, options.unixSocketPath == nil { Terminal.error(Self.greeting(options.host, port, name, hasKeys: hasKeys)) }
         }
+        try await APIServer(model: session.served, options: options, logger: logger).run(onListening: greet)
         await session.engine.shutdown()
     }
 

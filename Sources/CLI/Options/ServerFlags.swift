@@ -1,4 +1,6 @@
 import ArgumentParser
+import OpenAI
+import Sampling
 import Server
 
 /// What `serve` takes besides the engine's options.

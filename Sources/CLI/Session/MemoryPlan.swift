@@ -1,5 +1,6 @@
 import Compute
 import Models
+import Weights
 
 /// What a model takes of the machine's memory, decided before anything large is allocated.
 struct MemoryPlan: Equatable {

@@ -1,9 +1,11 @@
 import Compute
 import Engine
 import Hub
+import JSON
 import Models
 import OpenAI
 import Progress
+import Sampling
 import Server
 import Step
 import Weights
