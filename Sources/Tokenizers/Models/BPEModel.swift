@@ -78,12 +78,14 @@ final class BPEModel: Sendable {
         let merger = BPEMerger(joining: joining, pieces: pieces, word: base)
         if scratch.symbols.count <= BPEMerger.fewSymbols {
             merger.mergeFew(&scratch.symbols)
-            for symbol in scratch.symbols { tokens.append(WordToken(id: symbol.id, start: symbol.start, end: symbol.start &+ symbol.size)) }
         } else {
             merger.mergeMany(&scratch.symbols, &scratch.candidates)
-            for symbol in scratch.symbols where symbol.size > 0 {
-                tokens.append(WordToken(id: symbol.id, start: symbol.start, end: symbol.start &+ symbol.size))
-            }
+        }
+        // Sizes are added up, as the reference does it: characters that no token stands for move those after them to the left.
+        var start: Int32 = 0
+        for symbol in scratch.symbols where symbol.size > 0 {
+            tokens.append(WordToken(id: symbol.id, start: start, end: start &+ symbol.size))
+            start &+= symbol.size
         }
     }
 
