@@ -16,6 +16,8 @@ final class BPEModel: Sendable {
         var fusesUnknown = false
         var fallsBackToBytes = false
         var ignoresMerges = false
+        /// A word of newlines alone that is a piece is taken whole (Gemma 4 in GGUF files, whose merges cannot hold newlines).
+        var takesWholeNewlines = false
         var continuingPrefix: [UInt8] = []
         var endSuffix: [UInt8] = []
     }
@@ -59,7 +61,7 @@ final class BPEModel: Sendable {
 
     func tokenize(_ word: UnsafeBufferPointer<UInt8>, _ scratch: ModelScratch, into tokens: inout [WordToken]) throws(TokenizerError) {
         guard let base = word.baseAddress else { return }
-        if options.ignoresMerges {
+        if options.ignoresMerges || options.takesWholeNewlines && word.allSatisfy({ $0 == 0x0A }) {
             let id = pieces.find(base, word.count)
             if id >= 0 {
                 tokens.append(WordToken(id: id, start: 0, end: Int32(truncatingIfNeeded: word.count)))
