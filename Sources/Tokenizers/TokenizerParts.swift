@@ -18,12 +18,13 @@ struct TokenizerParts: Sendable {
     private var normalizedContents: [Int32: [UInt8]] = [:]
     private var rawMatcher: AddedTokenMatcher?
     private var normalizedMatcher: AddedTokenMatcher?
-    private var specials: Set<Int32> = []
     private(set) var vocabularySize = 0, tokenCount = 0
     /// Whether the normalizer may move the start of a text under a pre-tokenizer that asks for it.
     private var needsOrigin = false
     /// Decoded bytes of added tokens, as `plan` wants its pieces.
     private var addedPieces: [Int32: [UInt8]] = [:]
+    /// By id: 1 for added tokens, 2 for special ones, so that most tokens need no look-up.
+    private var flags = Storage<UInt8>(repeating: 0, count: 0)
 
     init(model: Model, pieces: PieceTable, decoder: Decoder) {
         self.model = model
@@ -38,7 +39,6 @@ struct TokenizerParts: Sendable {
         var raw: [(bytes: [UInt8], token: Int)] = [], normalized: [(bytes: [UInt8], token: Int)] = []
         for (index, token) in added.enumerated() {
             addedByID[token.id] = index
-            if token.special { specials.insert(token.id) }
         }
         for (index, token) in added.enumerated() where addedByID[token.id] == index {
             var content = Array(token.content.utf8)
@@ -60,16 +60,20 @@ struct TokenizerParts: Sendable {
             let content = normalizedContents[token.id] ?? Array(token.content.utf8)
             addedPieces[token.id] = plan?.joining == .byteLevel ? Decoder.alphabetBytes(content) : content
         }
-        let outside = addedByID.keys.filter { !pieces.contains(Int($0)) && unreachable[$0] == nil }
+        let outside = added.filter { token in
+            id(inModel: Array(token.content.utf8)) == nil
+        }
         let present = (0..<pieces.count).reduce(0) { $0 + (pieces.contains($1) ? 1 : 0) }
         tokenCount = present + unreachable.count + outside.count
         let largest = max(addedByID.keys.max() ?? -1, unreachable.keys.max() ?? -1)
         vocabularySize = max(pieces.count, Int(largest) + 1)
+        flags = Storage(repeating: 0, count: vocabularySize)
+        for token in added { flags.base[Int(token.id)] |= token.special ? 3 : 1 }
     }
 
     // MARK: Vocabulary
 
-    func isSpecial(_ id: Int32) -> Bool { specials.contains(id) }
+    @inline(__always) func isSpecial(_ id: Int32) -> Bool { id >= 0 && Int(id) < flags.count && flags[Int(id)] & 2 != 0 }
 
     /// The token as the file writes it; normalised added tokens as they look normalised, which is what decoders get.
     func writtenPiece(_ id: Int32) -> [UInt8]? {
@@ -84,7 +88,10 @@ struct TokenizerParts: Sendable {
     }
 
     func id(ofWritten piece: [UInt8]) -> Int32? {
-        if let token = added.first(where: { $0.content.utf8.elementsEqual(piece) }) { return token.id }
+        added.first { $0.content.utf8.elementsEqual(piece) }?.id ?? id(inModel: piece)
+    }
+
+    private func id(inModel piece: [UInt8]) -> Int32? {
         guard isRaw else { return pieces.find(piece) }
         var raw: [UInt8] = []
         if piece.withUnsafeBufferPointer({ ByteAlphabet.decode($0, into: &raw) }) { return pieces.find(raw) }
@@ -93,7 +100,8 @@ struct TokenizerParts: Sendable {
 
     /// Lends the piece as `plan` wants it: bytes for byte-level decoders, else as written. Nothing happens for unknown ids.
     @inline(__always) func withPiece(_ id: Int32, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        if !addedPieces.isEmpty, let piece = addedPieces[id] { return piece.withUnsafeBufferPointer(body) }
+        guard id >= 0, Int(id) < flags.count else { return }
+        if flags[Int(id)] & 1 != 0, let piece = addedPieces[id] { return piece.withUnsafeBufferPointer(body) }
         let bytesWanted = plan?.joining == .byteLevel
         if pieces.contains(Int(id)) {
             if isRaw == bytesWanted { return body(pieces[Int(id)]) }

@@ -22,7 +22,8 @@ struct MergeBuilder {
     }
 
     /// Adds the pieces `text[..<split]` and `text[(split + gap)...]`.
-    mutating func add(_ text: [UInt8], split: Int, gap: Int) throws(TokenizerError) {
+    /// - Parameter skipsUnknown: whether merges of pieces that are not in the vocabulary are passed over.
+    mutating func add(_ text: [UInt8], split: Int, gap: Int, skipsUnknown: Bool = false) throws(TokenizerError) {
         joined.removeAll(keepingCapacity: true)
         var middle = split
         text.withUnsafeBufferPointer { buffer in
@@ -47,6 +48,10 @@ struct MergeBuilder {
             id = pieces.find(Array(joined[..<middle] + joined[(middle + prefix)...])) ?? -1
         }
         guard found.left >= 0, found.right >= 0, id >= 0 else {
+            if skipsUnknown {
+                rank += 1
+                return
+            }
             throw .malformed(part: "model.merges", reason: "merge \(rank) ('\(String(decoding: text.prefix(80), as: UTF8.self))') has a piece that is not in the vocabulary")
         }
         expected = id + 1

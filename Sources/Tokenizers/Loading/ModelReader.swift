@@ -21,7 +21,8 @@ struct ModelReader {
         guard let place = places[name] else { return nil }
         do {
             let value = try JSONValue(parsing: UnsafeBufferPointer(rebasing: bytes[place]), options: .init(allowsNonFinite: true))
-            return value.isNull ? nil : value
+            // Spelt out: a bare nil would be JSON's null.
+            return value.isNull ? Optional<JSONValue>.none : value
         } catch {
             throw .malformed(part: "model.\(name)", reason: "\(error)")
         }

@@ -16,6 +16,8 @@ final class BPEModel: Sendable {
         var fusesUnknown = false
         var fallsBackToBytes = false
         var ignoresMerges = false
+        /// A word of newlines alone that is a piece is taken whole (Gemma 4 in GGUF files, whose merges cannot hold newlines).
+        var takesWholeNewlines = false
         var continuingPrefix: [UInt8] = []
         var endSuffix: [UInt8] = []
     }
@@ -59,7 +61,7 @@ final class BPEModel: Sendable {
 
     func tokenize(_ word: UnsafeBufferPointer<UInt8>, _ scratch: ModelScratch, into tokens: inout [WordToken]) throws(TokenizerError) {
         guard let base = word.baseAddress else { return }
-        if options.ignoresMerges {
+        if options.ignoresMerges || options.takesWholeNewlines && word.allSatisfy({ $0 == 0x0A }) {
             let id = pieces.find(base, word.count)
             if id >= 0 {
                 tokens.append(WordToken(id: id, start: 0, end: Int32(truncatingIfNeeded: word.count)))
@@ -78,12 +80,14 @@ final class BPEModel: Sendable {
         let merger = BPEMerger(joining: joining, pieces: pieces, word: base)
         if scratch.symbols.count <= BPEMerger.fewSymbols {
             merger.mergeFew(&scratch.symbols)
-            for symbol in scratch.symbols { tokens.append(WordToken(id: symbol.id, start: symbol.start, end: symbol.start &+ symbol.size)) }
         } else {
             merger.mergeMany(&scratch.symbols, &scratch.candidates)
-            for symbol in scratch.symbols where symbol.size > 0 {
-                tokens.append(WordToken(id: symbol.id, start: symbol.start, end: symbol.start &+ symbol.size))
-            }
+        }
+        // Sizes are added up, as the reference does it: characters that no token stands for move those after them to the left.
+        var start: Int32 = 0
+        for symbol in scratch.symbols where symbol.size > 0 {
+            tokens.append(WordToken(id: symbol.id, start: start, end: start &+ symbol.size))
+            start &+= symbol.size
         }
     }
 

@@ -13,6 +13,7 @@ indirect enum Normalizer: Sendable {
     case sequence([Normalizer])
     /// SentencePiece: runs of spaces become one, none are left at the ends.
     case removeExtraSpaces
+    case sentencePiece(SentencePieceNormalizer)
 
     enum Matcher: Sendable {
         case literal([UInt8]), pattern(Pattern)
@@ -62,6 +63,7 @@ indirect enum Normalizer: Sendable {
                 text.filter { !ScalarClass.of($0).has(.nonspacingMark) }
             }
             if lowercases { Self.lowercase(&text) }
+        case .sentencePiece(let rules): try rules.apply(&text)
         case .removeExtraSpaces: Self.removeExtraSpaces(&text)
         }
     }
