@@ -45,7 +45,7 @@ extension Scheduler {
         sequence.rank.choice = choice
         sequence.pendingChoices = 0..<0
         sequence.preemptions = 0
-        sequence.tokens.reserveCapacity(min(sequence.tokens.count + 1024, sequence.tokens.count + sequence.stop.maxTokens))
+        sequence.tokens.reserveCapacity(sequence.tokens.count + sequence.stop.growth)
         sequences[Int(slot)].pendingChoices = (choice + 1)..<sequences[Int(slot)].pendingChoices.upperBound
         let new = store(sequence)
         enterRunning(new)
