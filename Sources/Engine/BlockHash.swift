@@ -21,6 +21,18 @@ package struct BlockHash: Sendable, Hashable {
     package let low: UInt64
     package let high: UInt64
 
+    package init(low: UInt64, high: UInt64) {
+        self.low = low
+        self.high = high
+    }
+
+    /// The bare function over little-endian words.
+    package static func of(words: [UInt64], key: HashKey) -> BlockHash {
+        var hasher = SipHash128(key)
+        for word in words { hasher.combine(word) }
+        return hasher.finish()
+    }
+
     package static func == (a: BlockHash, b: BlockHash) -> Bool { a.low == b.low && a.high == b.high }
     /// The bits are already mixed.
     package func hash(into hasher: inout Hasher) { hasher.combine(low) }

@@ -46,7 +46,8 @@ package final class Engine: Sendable {
         try check(request)
         let known = request.promptTokenIDs + request.outputTokensSoFar
         let submission = (
-            hashes: BlockHash.chain(over: known, of: request, blockSize: kvCache.blockSize, key: hashKey),
+            hashes: configuration.prefixCaching
+                ? BlockHash.chain(over: known, of: request, blockSize: kvCache.blockSize, key: hashKey) : [],
             stream: OutputStream(),
             seed: request.sampling.seed ?? UInt64.random(in: .min ... .max),
             arrival: request.arrival ?? .now

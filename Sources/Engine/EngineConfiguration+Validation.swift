@@ -23,7 +23,7 @@ extension EngineConfiguration {
         try require(!overflow && slots <= Int(Int32.max), "num_blocks", kvCache.blockCount, "times block_size must fit 32 bits")
         try require(!kvCache.groups.isEmpty, "kv_cache_groups", 0, "the model must declare at least one")
         for group in kvCache.groups {
-            if let window = group.slidingWindow { try require(window >= 1, "sliding_window", window, "must be at least 1") }
+            if let window = group.slidingWindow { try require(window >= 1 && window <= 1 << 30, "sliding_window", window, "must be within 1...2^30") }
         }
         try require(scheduler.tokensPerStep >= 1, "max_num_batched_tokens", scheduler.tokensPerStep, "must be at least 1")
         try require(scheduler.sequences >= 1, "max_num_seqs", scheduler.sequences, "must be at least 1")

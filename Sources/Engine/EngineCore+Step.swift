@@ -31,7 +31,7 @@ extension EngineCore {
             logits, stride: runner.vocabularySize, vocabulary: vocabularySize, scheduler: scheduler, requests: requests, choices: choices,
             runner: runner)
         let sampled = MonotonicTime.now
-        scheduler.commit(sampling.results.lazy.map { $0.token })
+        scheduler.commit(sampling.tokens)
         status.update { snapshot in
             settle(at: sampled, &snapshot)
             snapshot.steps += 1

@@ -1,6 +1,7 @@
 /// The engine's figures after its latest step; named after vLLM's Prometheus metrics, which the server derives from it.
 package struct EngineSnapshot: Sendable {
     // Gauges.
+    /// Sequences: each of n choices is one.
     package var runningRequests = 0
     package var waitingRequests = 0
     /// 0...1: blocks held by sequences; cached but free blocks count as free.

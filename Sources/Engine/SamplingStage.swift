@@ -21,6 +21,8 @@ struct SamplingStage {
     private let samplers: [Sampler]
     /// One per draw.
     var results: [DrawResult] = []
+    /// The results' tokens.
+    private(set) var tokens: [Int32] = []
     /// One per row; nil but for prompt logprobs.
     var promptLogprobs: [Result<PositionLogprobs, SamplingFailure>?] = []
 
@@ -39,6 +41,7 @@ struct SamplingStage {
     ) {
         let rows = scheduler.step.rows.count
         results.removeAll(keepingCapacity: true)
+        tokens.removeAll(keepingCapacity: true)
         promptLogprobs.removeAll(keepingCapacity: true)
         for _ in 0..<scheduler.step.draws.count { results.append(DrawResult()) }
         for _ in 0..<rows { promptLogprobs.append(nil) }
@@ -67,6 +70,7 @@ struct SamplingStage {
                 }
             }
         }
+        for result in results { tokens.append(result.token) }
     }
 }
 

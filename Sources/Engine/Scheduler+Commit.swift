@@ -3,7 +3,7 @@ internal import Step
 extension Scheduler {
     /// Closes the step: what was planned is computed, and `tokens` were drawn. Fills `committed`; the caller removes what has ended.
     /// - Parameter tokens: one per draw; negative if the draw failed, which the caller answers by removing the sequence.
-    package mutating func commit(_ tokens: some RandomAccessCollection<Int32>) {
+    package mutating func commit(_ tokens: [Int32]) {
         committed.removeAll()
         for entry in step.entries {
             let index = Int(entry.slot)
@@ -18,12 +18,7 @@ extension Scheduler {
                 committed.tokens.append(CommittedStep.Token(slot: entry.slot, draw: -1, token: -1, end: .maxTokens))
             }
         }
-        var index = tokens.startIndex
-        for draw in 0..<step.draws.count {
-            let token = tokens[index]
-            tokens.formIndex(after: &index)
-            commit(token, draw)
-        }
+        for draw in 0..<step.draws.count { commit(tokens[draw], draw) }
     }
 
     private mutating func commit(_ token: Int32, _ draw: Int) {
@@ -50,7 +45,7 @@ extension Scheduler {
         sequence.rank.choice = choice
         sequence.pendingChoices = 0..<0
         sequence.preemptions = 0
-        sequence.tokens.reserveCapacity(min(sequence.tokens.count + 1024, sequence.tokens.count + sequence.stop.maxTokens))
+        sequence.tokens.reserveCapacity(sequence.tokens.count + sequence.stop.growth)
         sequences[Int(slot)].pendingChoices = (choice + 1)..<sequences[Int(slot)].pendingChoices.upperBound
         let new = store(sequence)
         enterRunning(new)

@@ -87,7 +87,7 @@ extension Scheduler {
             enterRunning(slot)
             if sequences[index].cachedTokens == nil {
                 sequences[index].cachedTokens = cached
-                sequences[index].tokens.reserveCapacity(min(known + 1024, known + max(0, sequences[index].stop.maxTokens)))
+                sequences[index].tokens.reserveCapacity(known + sequences[index].stop.growth)
                 sequences[index].blocks.reserveCapacity(blocks: cache.blocks(covering: known) + 1024 / cache.spec.blockSize + 1)
                 step.started.append(slot)
                 if usesCache {
@@ -101,10 +101,10 @@ extension Scheduler {
 
     /// Tokens a sequence gets of this step.
     private func share(of slot: Int32, from computed: Int, _ budget: Budget) -> Int {
-        let sequence = sequences[Int(slot)]
-        var count = min(sequence.tokens.count - computed, budget.tokens, budget.share)
-        if sequence.needsPromptLogprobs {
-            let unreported = max(0, sequence.promptLogprobsDone - computed)
+        let index = Int(slot)
+        var count = min(sequences[index].tokens.count - computed, budget.tokens, budget.share)
+        if sequences[index].needsPromptLogprobs {
+            let unreported = max(0, sequences[index].promptLogprobsDone - computed)
             count = min(count, unreported + budget.promptLogprobRows)
         }
         return count

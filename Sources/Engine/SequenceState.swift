@@ -10,6 +10,9 @@ package struct StopRules: Sendable, Equatable {
 
     package init(maxLength: Int) { self.maxLength = maxLength }
 
+    /// Output tokens worth making room for in advance.
+    var growth: Int { min(1024, max(0, maxTokens)) }
+
     /// - Parameters: output, length: tokens including `token`.
     package func end(after token: Int32, output: Int, length: Int) -> SequenceEnd? {
         if output >= minTokens {

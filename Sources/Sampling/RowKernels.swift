@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#elseif canImport(Darwin)
-internal import Darwin
-#endif
-
 /// Passes over a row of float32 logits, written so that they vectorise on baseline x86-64 and arm64. Sums run in an order that depends
 /// only on the row's length, so that equal rows give equal tokens everywhere.
 enum RowKernels {
@@ -117,27 +109,6 @@ enum RowKernels {
             i += 1
         }
         return (a + b) + (c + d)
-    }
-
-    /// The logarithm of the sum of exponentials, given the maximum.
-    static func logSumExp(_ row: UnsafeBufferPointer<Float>, best: Float) -> Double {
-        var total = 0.0
-        var i = 0
-        while i < row.count {
-            let end = min(i + block, row.count)
-            var sum: Float = 0
-            var lanes = SIMD8<Float>(repeating: 0)
-            while i + 8 <= end {
-                for lane in 0..<8 { lanes[lane] += exp(row[i + lane] - best) }
-                i += 8
-            }
-            while i < end {
-                sum += exp(row[i] - best)
-                i += 1
-            }
-            total += Double(sum + lanes.sum())
-        }
-        return Double(best) + log(total)
     }
 
     /// How many elements are strictly above `value`.

@@ -30,8 +30,8 @@ extension Sampler {
         let total = RowKernels.softmaxWeights(
             row, best: best, inverseTemperature: plan.inverseTemperature, into: scratch.weights, sums: scratch.sums)
         if !cutsByMass { return drawFromAll(row, total: total, uniform: uniform) }
-        // The nucleus lies among the best: try those within e^-8 of the best, then e^-16, then all.
-        var reach = 8.0
+        // The nucleus lies among the best: try those within e^-4 of the best, e^-8, e^-16, then all.
+        var reach = 4.0
         while true {
             let count = gather(row, from: best - Float(plan.temperature * reach))
             var mass = 0.0
@@ -39,7 +39,7 @@ extension Sampler {
             if mass >= plan.topP * total || reach == .infinity {
                 return drawFromCandidates(count, best: best, plan: plan, fullMass: total, uniform: uniform)
             }
-            reach = reach == 8 ? 16 : .infinity
+            reach = reach < 16 ? reach * 2 : .infinity
         }
     }
 

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 extension Sampler {
     /// Log-softmax figures of one row; the row is not changed.
     /// - Parameter top: how many of the best; -1 is all.
@@ -7,7 +15,8 @@ extension Sampler {
         scratch.reserve(row.count)
         guard let best = RowKernels.scan(row, maxima: scratch.maxima) else { throw .corruptLogits }
         guard best > -.infinity else { throw .noTokenAllowed }
-        let normaliser = RowKernels.logSumExp(row, best: best)
+        let sum = RowKernels.softmaxWeights(row, best: best, inverseTemperature: 1, into: scratch.weights, sums: scratch.sums)
+        let normaliser = Double(best) + log(sum)
         func entry(_ token: Int32) -> TokenLogprob {
             let logit = row[Int(token)]
             return TokenLogprob(

@@ -97,6 +97,14 @@ import Testing
         #expect(result.tokens[0] == Array(free.prefix(30)))
         #expect(result.finishes[0]?.limit == .modelLength(tokens: 40))
 
+        sampling.maxTokens = nil
+        result = try await test.run(EngineRequest(promptTokenIDs: prompt, sampling: sampling))
+        #expect(result.tokens[0] == Array(free.prefix(30)))
+        var several = SamplingParameters()
+        several.n = 3
+        result = try await test.run(EngineRequest(promptTokenIDs: prompt, sampling: several))
+        #expect(result.finishes.count == 3 && result.finishes.values.allSatisfy { $0.outputTokens == 30 })
+
         sampling.stopTokenIDs = [free[5]]
         let first = free.firstIndex(of: free[5])!
         result = try await test.run(EngineRequest(promptTokenIDs: prompt, sampling: sampling))
