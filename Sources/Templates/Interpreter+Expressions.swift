@@ -93,10 +93,6 @@ extension Interpreter {
             default: throw TemplateError.runtime("slice indices must be integers or None or have an __index__ method")
             }
         }
-        if case .constant = base.kind, value.text == nil {
-            // Jinja folds a slice of a literal by other rules than it computes one.
-            return .undefined(Undefined("\(value.ownerName) has no element slice"))
-        }
         return try slice(value, start: bound(start), stop: bound(stop), step: bound(step))
     }
 
