@@ -7,7 +7,7 @@ extension Interpreter {
 
     /// - Parameter automatic: the number of the next `{}`; nil once a field was numbered by hand.
     private func braceFormat(_ source: [Unicode.Scalar], _ arguments: Arguments, _ automatic: inout Int?, depth: Int) throws -> String {
-        guard depth > 0 else { throw TemplateError.runtime("Max string recursion exceeded") }
+        guard depth >= 0 else { throw TemplateError.runtime("Max string recursion exceeded") }
         var result = "", index = 0
         while index < source.count {
             let scalar = source[index]

@@ -57,14 +57,14 @@ extension Filters {
         },
         "truncate": { interpreter, value, arguments in
             let bound = try arguments.bind("truncate", "length", "killwords", "end", "leeway")
-            let text = try interpreter.text(value, "truncated value")
             let length = try interpreter.int(bound[0], "truncate", or: 255)
             let end = try bound[2].map { try interpreter.text($0, "end") } ?? "..."
             let leeway = try interpreter.int(bound[3].flatMap { $0.isNone ? nil : $0 }, "truncate", or: 5)
             guard length >= end.length else { throw TemplateError.runtime("expected length >= \(end.length), got \(length)") }
             guard leeway >= 0 else { throw TemplateError.runtime("expected leeway >= 0, got \(leeway)") }
             let (limit, overflow) = length.addingReportingOverflow(leeway)
-            if overflow || text.length <= limit { return value }
+            if try overflow || interpreter.length(of: value) <= limit { return value }
+            let text = try interpreter.text(value, "truncated value")
             let cut = try interpreter.slice(.string(text), start: nil, stop: length - end.length, step: nil).text ?? ""
             if try interpreter.isTrue(bound[1] ?? .bool(false)) { return try interpreter.string(cut + end) }
             let lastBlank = cut.utf8.lastIndex(of: UInt8(ascii: " "))

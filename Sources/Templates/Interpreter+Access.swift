@@ -174,34 +174,32 @@ extension Interpreter {
         case .list(let box): return try list(slice(box.items, start, stop, step))
         case .tuple(let box): return try tuple(slice(box.items, start, stop, step))
         case .range(let range):
-            let (first, count) = Self.bounds(start, stop, step, range.count)
+            let (first, count, end) = Self.bounds(start, stop, step, range.count)
             let (newStep, overflow) = range.step.multipliedReportingOverflow(by: step)
-            let begin = range.start &+ first &* range.step
-            let newStop = begin.addingReportingOverflow(newStep.multipliedReportingOverflow(by: count).partialValue)
-            guard !overflow, !newStop.overflow else { throw TemplateError.runtime("range is out of bounds") }
-            return .range(RangeBox(start: begin, stop: newStop.partialValue, step: newStep, count: count))
+            guard !overflow else { throw TemplateError.runtime("range is out of bounds") }
+            return .range(RangeBox(start: range[first], stop: range[end], step: newStep, count: count))
         case .undefined(let undefined): throw undefined.error
         default: throw TemplateError.runtime("'\(value.typeName)' object is not subscriptable")
         }
     }
 
-    /// First index and number of the elements of a Python slice.
-    private static func bounds(_ start: Int?, _ stop: Int?, _ step: Int, _ count: Int) -> (first: Int, count: Int) {
+    /// First index, number of elements, and the index a Python slice stops before.
+    private static func bounds(_ start: Int?, _ stop: Int?, _ step: Int, _ count: Int) -> (first: Int, count: Int, end: Int) {
         func clamp(_ bound: Int, _ low: Int, _ high: Int) -> Int {
             let place = bound < 0 ? bound.addingReportingOverflow(count).partialValue : bound
             return bound == Int.min ? low : min(max(place, low), high)
         }
         if step > 0 {
             let first = start.map { clamp($0, 0, count) } ?? 0, end = stop.map { clamp($0, 0, count) } ?? count
-            return (first, end > first ? (end - first - 1) / step + 1 : 0)
+            return (first, end > first ? (end - first - 1) / step + 1 : 0, end)
         }
         let first = start.map { clamp($0, -1, count - 1) } ?? count - 1, end = stop.map { clamp($0, -1, count - 1) } ?? -1
         // Python takes a step of -2^63 as -(2^63 - 1).
-        return (first, first > end ? (first - end - 1) / -max(step, -Int.max) + 1 : 0)
+        return (first, first > end ? (first - end - 1) / -max(step, -Int.max) + 1 : 0, end)
     }
 
     private func slice(_ items: [Value], _ start: Int?, _ stop: Int?, _ step: Int) throws -> [Value] {
-        let (first, count) = Self.bounds(start, stop, step, items.count)
+        let (first, count, _) = Self.bounds(start, stop, step, items.count)
         try charge(count >> 2)
         if step == 1 { return Array(items[first..<first + count]) }
         return (0..<count).map { items[first + $0 * step] }
@@ -210,13 +208,13 @@ extension Interpreter {
     private func slice(_ text: String, _ start: Int?, _ stop: Int?, _ step: Int) throws -> String {
         try allocate(text.utf8.count)
         if text.isASCII {
-            let (first, count) = Self.bounds(start, stop, step, text.utf8.count)
+            let (first, count, _) = Self.bounds(start, stop, step, text.utf8.count)
             if step == 1 { return text.bytes(first..<first + count) }
             let bytes = Array(text.utf8)
             return String(decoding: (0..<count).map { bytes[first + $0 * step] }, as: UTF8.self)
         }
         let scalars = Array(text.unicodeScalars)
-        let (first, count) = Self.bounds(start, stop, step, scalars.count)
+        let (first, count, _) = Self.bounds(start, stop, step, scalars.count)
         return String(scalars: (0..<count).lazy.map { scalars[first + $0 * step] })
     }
 }

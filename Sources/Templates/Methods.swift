@@ -48,5 +48,14 @@ enum Methods {
     }
 
     /// `__name__`: every Python object has some of these, none is for templates.
-    static func isSpecial(_ name: String) -> Bool { name.hasPrefix("__") && name.hasSuffix("__") && name.utf8.count > 4 }
+    static func isSpecial(_ name: String) -> Bool { special.contains(name) }
+
+    private static let special: Set<String> = Set(
+        """
+        abs add and bool call ceil class class_getitem contains delattr delitem dict dir divmod doc eq float floor floordiv format func ge
+        getattribute getitem getnewargs getstate globals gt hash html iadd imul index init init_subclass int invert ior iter le len lshift lt
+        mod module mul name ne neg new next or pos pow radd rand rdivmod reduce reduce_ex repr reversed rfloordiv rlshift rmod rmul ror round
+        rpow rrshift rshift rsub rtruediv rxor self setattr setitem sizeof slots str sub subclasshook text_signature truediv trunc weakref xor
+        annotations builtins closure code defaults kwdefaults qualname mro bases base subclasses
+        """.split { $0 == " " || $0 == "\n" }.map { "__\($0)__" })
 }

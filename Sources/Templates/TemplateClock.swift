@@ -71,11 +71,17 @@ extension TemplateTime {
                 spent.unicodeScalars.append(next)
                 scalars.removeFirst()
             }
+            var width: Int?
+            while let next = scalars.first, next.value >= 48, next.value <= 57, (width ?? 0) < 1000 {
+                width = (width ?? 0) * 10 + Int(next.value - 48)
+                spent.unicodeScalars.append(next)
+                scalars.removeFirst()
+            }
             guard let letter = scalars.popFirst() else {
                 result += spent
                 break
             }
-            if let text = try part(letter, flag) {
+            if let text = try part(letter, flag, width) {
                 result += text
             } else {
                 result += spent
@@ -86,8 +92,9 @@ extension TemplateTime {
     }
 
     /// One conversion; nil for an unknown letter.
-    private func part(_ letter: Unicode.Scalar, _ flag: Unicode.Scalar?) throws -> String? {
-        func number(_ value: Int, _ width: Int, blank: Bool = false) -> String {
+    private func part(_ letter: Unicode.Scalar, _ flag: Unicode.Scalar?, _ given: Int?) throws -> String? {
+        func number(_ value: Int, _ standard: Int, blank: Bool = false) -> String {
+            let width = given ?? standard
             let digits = String(value)
             if flag == "-" { return digits }
             let fill = flag == "_" || (blank && flag != "0") ? " " : "0"

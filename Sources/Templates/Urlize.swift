@@ -48,10 +48,9 @@ extension Interpreter {
             return (try slice(.string(url), start: nil, stop: limit, step: nil).text ?? "") + "..."
         }
         let isMail = middle.contains("@")
-        if middle.hasPrefix("https://") || middle.hasPrefix("http://"), middle.utf8.count > 8 {
-            middle = "<a href=\"\(middle)\"\(attributes)>\(try shown(middle))</a>"
-        } else if isWebAddress(middle) {
-            middle = "<a href=\"https://\(middle)\"\(attributes)>\(try shown(middle))</a>"
+        if isWebAddress(middle) {
+            let scheme = middle.hasPrefix("https://") || middle.hasPrefix("http://") ? "" : "https://"
+            middle = "<a href=\"\(scheme)\(middle)\"\(attributes)>\(try shown(middle))</a>"
         } else if middle.hasPrefix("mailto:"), isMailAddress(String(middle.dropFirst(7))) {
             middle = "<a href=\"\(middle)\">\(middle.dropFirst(7))</a>"
         } else if isMail, !middle.hasPrefix("www."), !middle.hasPrefix("@"), !middle.contains(":"), isMailAddress(middle) {
@@ -74,15 +73,30 @@ extension Interpreter {
         return count
     }
 
+    /// `scheme://host`, `www.host`, or a host under one of the old top-level domains; then a port and a path perhaps.
     private func isWebAddress(_ text: String) -> Bool {
-        let host = text.prefix { !"/?#:".contains($0) }
-        guard !host.contains("@") else { return false }
-        let labels = host.split(separator: ".", omittingEmptySubsequences: false)
-        guard labels.count >= 2, labels.allSatisfy({ !$0.isEmpty && $0.unicodeScalars.allSatisfy { $0.isWord || $0 == "%" || $0 == "-" } }) else {
-            return false
+        let lower = LetterCase.lower(text)
+        let scheme = ["https://", "http://"].first { lower.hasPrefix($0) } ?? ""
+        let prefix = scheme.isEmpty && lower.hasPrefix("www.") ? "www." : scheme
+        let rest = lower.dropFirst(prefix.count)
+        let host = rest.prefix { !"/?#:".contains($0) }
+        var tail = rest.dropFirst(host.count)
+        if tail.first == ":" {
+            let port = tail.dropFirst().prefix { $0.isNumber }
+            guard (1...5).contains(port.count) else { return false }
+            tail = tail.dropFirst(port.count + 1)
         }
-        if text.hasPrefix("www.") { return labels[labels.count - 1].count >= 2 }
-        return ["com", "net", "int", "edu", "gov", "org", "info", "mil"].contains(LetterCase.lower(String(labels[labels.count - 1])))
+        guard tail.isEmpty || tail.first != ":" && "/?#".contains(tail.first ?? "/") else { return false }
+        let labels = host.split(separator: ".", omittingEmptySubsequences: false)
+        guard let top = labels.last, labels.allSatisfy({ !$0.isEmpty && $0.unicodeScalars.allSatisfy { $0.isWord || $0 == "%" || $0 == "-" } })
+        else { return false }
+        let isPlainTop = (2...63).contains(top.utf8.count) && top.utf8.allSatisfy { $0 >= 97 && $0 <= 122 }
+        if !prefix.isEmpty {
+            if isPlainTop || top.hasPrefix("xn--") { return true }
+            return !scheme.isEmpty && labels.count == 4 && labels.allSatisfy { $0.utf8.count <= 3 && $0.utf8.allSatisfy(\.isDigit) }
+        }
+        return labels.count >= 2 && labels.dropLast().allSatisfy { (2...63).contains($0.count) }
+            && ["com", "net", "int", "edu", "gov", "org", "info", "mil"].contains(String(top))
     }
 
     private func isMailAddress(_ text: String) -> Bool {
