@@ -162,7 +162,7 @@ INLINE void att_block(const int R, const nt_type type, const nt_attention_args *
         }
     }
 
-    const int NG = NT_LEVEL >= 2 ? 2 : 1, NV = NT_LEVEL >= 2 ? (R > 4 ? 2 : 4) : (R > 4 ? 1 : 2);
+    const int NG = NT_LEVEL >= 2 ? 2 : 1, NV = NT_LEVEL >= 2 ? (R > 4 ? 2 : 4) : (R > 2 ? 1 : 2);
     for (size_t tile = from / ATT_TILE * ATT_TILE; tile < to; tile += ATT_TILE) {
         const size_t begin = from > tile ? (from - tile) / 16 : 0, end = (min_size(to - tile, ATT_TILE) + 15) / 16;
         const char *keys[ATT_VECTORS], *values[ATT_VECTORS];
@@ -212,8 +212,8 @@ INLINE void att_clear(const nt_attention_args *a, float *state, size_t rows) {
     for (size_t r = 0; r < rows; r++) state[(r + 1) * floats - 16] = NEGATIVE_INFINITY;
 }
 
-/// Takes the next rows (8, 4, 3, 2 or 1) from `left`.
-INLINE size_t att_take(size_t left) { return left >= 8 ? 8 : left >= 4 ? 4 : left; }
+/// Takes the next rows (8 where there are 32 registers, 4, 3, 2 or 1) from `left`.
+INLINE size_t att_take(size_t left) { return left >= 8 && NT_LEVEL >= 2 ? 8 : left >= 4 ? 4 : left; }
 
 INLINE void att_run(const nt_attention_args *a, size_t kv_head, const struct att_row *rows, size_t count, size_t split,
                     float *state, char *scratch) {

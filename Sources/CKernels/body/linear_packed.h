@@ -188,6 +188,7 @@ typedef void panel_tile(const nt_linear_args *, size_t m, size_t p, struct ahead
     PACKED_TILE(q8_2_##type, packed_q8_tile, type, 2)   \
     PACKED_TILE(q8_1_##type, packed_q8_tile, type, 1)   \
     PACKED_TILE(f32_8_##type, packed_f32_tile, type, 8) \
+    PACKED_TILE(f32_4_##type, packed_f32_tile, type, 4) \
     PACKED_TILE(f32_1_##type, packed_f32_tile, type, 1)
 PACKED_TILES(Q8_0)
 PACKED_TILES(Q4_0)
@@ -202,15 +203,15 @@ PACKED_TILES(Q6_K)
 /// with more, the next panel is fetched while the rows pass over this one.
 INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
     const size_t bytes = panel_bytes(a->w_type, a->k), blocks = a->k / 32;
-    const size_t tiles = a->m / 8 + (a->m & 4 ? 1 : 0) + (a->m & 2 ? 1 : 0) + (a->m & 1);
+    const size_t tiles = NT_LEVEL < 2 ? (a->m + 3) / 4 : a->m / 8 + (a->m & 4 ? 1 : 0) + (a->m & 2 ? 1 : 0) + (a->m & 1);
     const char *end = (const char *)a->w + (a->n_end + 15) / 16 * bytes;
     const size_t lead = AHEAD_GROUPS_BYTES / (bytes + 1) + 1;
     struct ahead next = ahead_of((const char *)a->w + a->n_begin / 16 * bytes + AHEAD_BYTES, end, bytes, blocks);
     for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
         size_t m = 0;
         if (tiles > 1) next = ahead_of((const char *)a->w + (p + lead) * bytes, end, bytes, blocks * tiles);
-        if (t8) for (; m + 8 <= a->m; m += 8) t8(a, m, p, &next);
-        if (t4) for (; m + 4 <= a->m; m += 4) t4(a, m, p, &next);
+        if (NT_LEVEL >= 2) for (; m + 8 <= a->m; m += 8) t8(a, m, p, &next);
+        for (; m + 4 <= a->m; m += 4) t4(a, m, p, &next);
         if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p, &next);
         for (; m < a->m; m++) t1(a, m, p, &next);
     }
@@ -222,7 +223,7 @@ static void linear_packed(const nt_linear_args *a) {
 #define DRIVE(type)                                                                  \
     case NT_##type:                                                                  \
         if (q8) packed_drive(a, q8_8_##type, q8_4_##type, q8_2_##type, q8_1_##type); \
-        else packed_drive(a, f32_8_##type, 0, 0, f32_1_##type);                      \
+        else packed_drive(a, f32_8_##type, f32_4_##type, 0, f32_1_##type);                      \
         break;
     switch (a->w_type) {
     DRIVE(Q8_0) DRIVE(Q4_0) DRIVE(Q4_1) DRIVE(Q5_0) DRIVE(Q5_1) DRIVE(Q4_K) DRIVE(Q5_K) DRIVE(Q6_K)

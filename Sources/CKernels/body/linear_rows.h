@@ -3,7 +3,7 @@
 // Each output is one dot product along k: one 16-lane accumulator, steps of 16 (f32 x) or 32 (bf16 pairs), then the one
 // reduction tree of simd.h. A tile of MR x NR outputs only shares loads, so an output's bits do not depend on the tile.
 
-/// Writes the sums of an MR x NR tile (NR = 4, or less) to y, adding bias and, if asked, what y holds.
+/// Writes the sums of an MR x NR tile to y, adding bias and, if asked, what y holds.
 INLINE void tile_store(const int MR, const int NR, vf acc[4][4], const nt_linear_args *a, size_t m, size_t n) {
     float sums[16];
     if (NR == 4 && NT_LEVEL >= 2) {
@@ -96,7 +96,19 @@ enum { FETCHING, PLAIN, IN_PARTS };
 
 #define ROW_TILE_OF(NAME, KIND, I, MR, NR)                                                       \
     KERNEL void NAME##_##I##_##MR##x##NR(const nt_linear_args *a, size_t ws, const row_part *t) { \
-        NAME##_tile(KIND, MR, NR, a, ws, t);                                                     \
+        if (NT_LEVEL >= 2 || MR == 1 || NR == 1) { NAME##_tile(KIND, MR, NR, a, ws, t); return; } \
+        row_part s = *t;   /* sixteen registers: quarters of the tile, one after another */      \
+        size_t step = t->next->step;                                                             \
+        t->next->step = step / (MR > 2 ? 4 : 2) + 1;                                             \
+        for (int r = 0; r < MR; r += 2)                                                          \
+            for (int j = 0; j < NR; j += 2) {                                                    \
+                s.m = t->m + (size_t)r;                                                          \
+                s.n = t->n + (size_t)j;                                                          \
+                s.state = t->state + 4 * r + j;                                                  \
+                if (MR - r == 1) NAME##_tile(KIND, 1, 2, a, ws, &s);                             \
+                else NAME##_tile(KIND, 2, 2, a, ws, &s);                                         \
+            }                                                                                    \
+        t->next->step = step;                                                                    \
     }
 #define ROW_TILES(NAME, KIND, I)                                                              \
     ROW_TILE_OF(NAME, KIND, I, 1, 1) ROW_TILE_OF(NAME, KIND, I, 1, 4) ROW_TILE_OF(NAME, KIND, I, 2, 4) \
