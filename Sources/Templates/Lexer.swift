@@ -105,6 +105,7 @@ struct Lexer {
     }
 
     private mutating func lexRaw() throws {
+        guard position < source.count else { return }
         var index = position
         while index < source.count {
             if matches("{%", at: index) {
@@ -125,6 +126,8 @@ struct Lexer {
     }
 
     private mutating func lexComment() throws {
+        // As in Jinja, one that opens at the very end is nothing.
+        guard position < source.count else { return }
         var index = position
         while index < source.count {
             if matches("+#}", at: index) { return advance(to: index + 3) }

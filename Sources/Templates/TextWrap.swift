@@ -16,7 +16,7 @@ struct TextWrap {
             }
             if let next = chunks.last, next.count > width {
                 if breaksLongWords {
-                    let space = max(width - length, 1)
+                    let space = width - length
                     var end = space
                     if breaksOnHyphens, next.count > space, let hyphen = next[..<space].lastIndex(of: "-"), hyphen > 0,
                         next[..<hyphen].contains(where: { $0 != "-" })
