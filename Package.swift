@@ -49,6 +49,7 @@ let package = Package(
         room("Weights", ["JSON", "Tensors"]),
         room("Tokenizers", ["JSON", "CPCRE2", "CZlib"]),
         room("Templates", ["JSON"]),
+        room("ModelText", ["JSON", "Tensors", "Tokenizers", "Weights"]),
         room(
             "Hub",
             ["JSON", "Progress"] + nio + [
@@ -70,11 +71,11 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
-        room("Golden", ["Compute", "JSON", "Models", "Step", "Templates", "Tensors", "Tokenizers", "Weights"]),
+        room("Golden", ["Compute", "JSON", "ModelText", "Models", "Step", "Templates", "Tensors", "Tokenizers", "Weights"]),
         room(
             "CLI",
             [
-                "Compute", "Engine", "Golden", "Hub", "JSON", "Models", "OpenAI", "Progress", "Sampling", "Server", "Step", "Templates", "Tensors",
+                "Compute", "Engine", "Golden", "Hub", "JSON", "ModelText", "Models", "OpenAI", "Progress", "Sampling", "Server", "Step", "Templates", "Tensors",
                 "Tokenizers", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -82,6 +83,22 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ] + nio),
         .executableTarget(name: "needletail", dependencies: ["CLI"], swiftSettings: strict),
+        .target(name: "FuzzReaders", dependencies: ["Tensors", "Weights"], path: "Fuzz/FuzzReaders", swiftSettings: strict),
+        .executableTarget(name: "fuzz-readers", dependencies: ["FuzzReaders"], path: "Fuzz/fuzz-readers", swiftSettings: strict),
+        .executableTarget(
+            name: "tokenizer-bench", dependencies: ["Tokenizers"], path: "Benchmarks/tokenizers", exclude: ["bench.py", "README.md"],
+            swiftSettings: strict),
         tests("JSON", ["JSON"]),
+        tests("CKernels", ["CKernels"]),
+        tests("Tensors", ["Tensors"]),
+        tests("Weights", ["FuzzReaders", "JSON", "Tensors", "Weights"]),
+        tests("Tokenizers", ["JSON", "Tokenizers"]),
+        tests("Templates", ["JSON", "Templates"]),
+        tests("Progress", ["Progress"]),
+        tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
+        tests("Sampling", ["Sampling"]),
+        tests("Engine", ["Engine", "Sampling", "Step"]),
+        tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
+        tests("Server", ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Step"] + nio),
     ]
 )

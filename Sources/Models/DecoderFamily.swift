@@ -54,7 +54,7 @@ extension DecoderDescription {
             attention: AttentionDescription(heads: heads, kvHeads: kvHeads, headDimension: headDimension, rope: try rope.frequencies()),
             mlp: MLPDescription(intermediateSize: try config.int("intermediate_size", in: 1...1 << 22), activation: activation))
         self.init(
-            family: family, hiddenSize: hidden, vocabularySize: try config.int("vocab_size", in: 1...1 << 24), maxPositions: maxPositions,
+            family: family, hiddenSize: hidden, vocabularySize: try config.int("vocab_size", in: 1...1 << 24), maxPositions: min(1 << 30, try rope.longestText()),
             layers: Array(repeating: layer, count: layerCount), normKind: .rms(offset: 0), normEpsilon: try config.float("rms_norm_eps", default: 1e-6),
             tiesEmbeddings: try config.bool("tie_word_embeddings", default: false),
             ignoredTensors: ["*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias"])

@@ -34,6 +34,7 @@ package enum GGUFDecoder {
         let experts = try config.int("expert_count", default: 0)
         guard experts == 0 else { throw config.error("expert_count", "is \(experts): mixtures of experts are not supported yet") }
         let window = try config.int(optional: "attention.sliding_window", in: 1...1 << 30)
+        // `context_length` already counts what scaling adds.
         let rope = try rope(config, checkpoint, style: style, headDimension: headDimension, maxPositions: maxPositions)
         let attention = AttentionDescription(
             heads: heads, kvHeads: kvHeads, headDimension: headDimension, rope: rope, slidingWindow: window,

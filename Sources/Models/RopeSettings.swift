@@ -47,6 +47,20 @@ package struct RopeSettings: Sendable {
         self.maxPositions = maxPositions
     }
 
+    /// Longest text the scaled embedding is made for, as vLLM derives it: linear, dynamic and YaRN scaling stretch what the model was trained on.
+    package func longestText() throws(LoadError) -> Int {
+        guard let scaling else { return maxPositions }
+        switch scaling.type {
+        case "linear", "dynamic": return Int(Double(maxPositions) * (try positive(scaling.reader, "factor")))
+        case "yarn":
+            guard let original = try scaling.reader.int(optional: "original_max_position_embeddings", in: 1...1 << 30),
+                let factor = try scaling.reader.double(optional: "factor"), factor > 0, factor < 1e6
+            else { return maxPositions }
+            return max(maxPositions, Int(Double(original) * factor))
+        default: return maxPositions
+        }
+    }
+
     /// `theta^(-2i / d)` in float32 steps as the reference takes them.
     private var baseFrequencies: [Float] {
         (0..<rotaryDimension / 2).map { pair in
@@ -82,7 +96,7 @@ package struct RopeSettings: Sendable {
 
     private func positive(_ reader: ConfigReader, _ key: String) throws(LoadError) -> Double {
         let value = try reader.double(key)
-        guard value > 0, value.isFinite else { throw reader.error(key, "is \(value), but must be above 0") }
+        guard value > 0, value < 1e6 else { throw reader.error(key, "is \(value), but must be above 0 and below a million") }
         return value
     }
 

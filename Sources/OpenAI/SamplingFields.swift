@@ -114,7 +114,9 @@ package struct SamplingFields: Sendable {
         sampling.topNSigma = topNSigma
         sampling.presencePenalty = presencePenalty ?? defaults.presencePenalty ?? 0
         sampling.frequencyPenalty = frequencyPenalty ?? defaults.frequencyPenalty ?? 0
-        sampling.repetitionPenalty = repetitionPenalty ?? defaults.repetitionPenalty ?? 1
+        // Who asks for temperature 0 wants the model's own best token: a penalty from the checkpoint is for sampled answers. (vLLM applies it.)
+        let defaultPenalty = temperature == 0 ? nil : defaults.repetitionPenalty
+        sampling.repetitionPenalty = repetitionPenalty ?? defaultPenalty ?? 1
         sampling.seed = seed.map { UInt64(bitPattern: Int64($0)) }
         sampling.minTokens = minTokens
         sampling.stopTokenIDs = stopTokenIDs

@@ -2,6 +2,7 @@ import Compute
 import Engine
 import Hub
 import JSON
+import ModelText
 import Models
 import OpenAI
 import Progress
@@ -67,7 +68,12 @@ struct ModelSession {
     }
 
     private static func loadText(_ local: LocalModel, _ source: ModelSource, _ options: EngineOptions) async throws -> any TextModel {
-        try TextLoader.load(local, source, chatTemplate: options.chatTemplate)
+        let text = try ModelText.load(folder: local.folder, checkpoint: source.checkpoint, chatTemplate: options.chatTemplate)
+        let specials = text.specialTokens
+        return try TokenizerText(
+            tokenizer: text.tokenizer, chatTemplate: text.chatTemplate,
+            specialTokens: .init(bos: specials.bos, eos: specials.eos, unknown: specials.unknown, padding: specials.padding),
+            truncatesFromLeft: text.truncatesFromLeft)
     }
 
     /// Lines for the start-up log.
