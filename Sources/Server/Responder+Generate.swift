@@ -70,7 +70,7 @@ extension Responder {
             var writer = output
             try await withTaskExecutorPreference(executor) {
                 var run = run
-                try await run.stream(to: &writer)
+                try await run.stream(to: &writer) { watch.clear() }
             }
         }
         return Response(
