@@ -31,6 +31,11 @@ package struct CompletionRequest: Sendable {
         logprobs = try body.int("logprobs")
         addSpecialTokens = try body.bool("add_special_tokens") ?? true
         prompts = try Self.prompts(body, limits)
+        if prompts.count > limits.maxChoices / sampling.n {
+            throw .invalid(
+                "\(prompts.count) prompts with \(sampling.n) choices each are more than \(limits.maxChoices) choices", parameter: "n",
+                value: String(sampling.n))
+        }
         if reply.stream, let count = sampling.promptLogprobs, count != 0 {
             throw .invalid("prompt_logprobs cannot be streamed", parameter: "prompt_logprobs", value: String(count))
         }

@@ -1,5 +1,4 @@
 package import JSON
-package import Sampling
 
 /// What a request that leaves sampling fields out gets: the checkpoint's `generation_config.json`, then the operator's overrides, else
 /// neutral values.
@@ -56,13 +55,14 @@ package struct GenerationDefaults: Sendable, Equatable {
     }
 }
 
-/// Bounds on requests beyond those of `SamplingLimits`.
+/// Bounds on requests beyond those that the engine checks.
 package struct RequestLimits: Sendable, Equatable {
     package var maxStopStrings = 4
     /// Bytes in one stop string.
     package var maxStopStringBytes = 2048
     package var maxPrompts = 1024
-    package var sampling = SamplingLimits()
+    /// Choices of one request, over all its prompts.
+    package var maxChoices = 16_384
 
     package init() {}
 }

@@ -41,6 +41,9 @@ package struct SamplingFields: Sendable {
             guard type == "text" else { throw .unsupported("response_format", "response_format of type '\(type.clipped(to: 40))'") }
         }
         n = try body.int("n") ?? 1
+        guard (1...limits.maxChoices).contains(n) else {
+            throw .invalid("n must be within 1...\(limits.maxChoices)", parameter: "n", value: String(n))
+        }
         if let bestOf = try body.int("best_of"), bestOf != n {
             throw .invalid("best_of is not supported; ask for n choices instead", parameter: "best_of", value: String(bestOf))
         }

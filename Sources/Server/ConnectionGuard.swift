@@ -3,7 +3,7 @@ internal import NIOCore
 internal import NIOHTTPTypes
 
 /// Sits between HTTP decoding and request handling on each connection: notices that the client is gone while a request is still being
-/// worked on, ends connections that send nothing, and answers `Expect: 100-continue`.
+/// worked on, ends connections that send or take nothing, and answers `Expect: 100-continue`.
 final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -15,6 +15,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private let bodyTimeout: TimeAmount
     private let maxBodyBytes: Int
     private var timer: Scheduled<Void>?
+    /// Runs while the client does not read what is sent to it.
+    private var writeTimer: Scheduled<Void>?
     /// Requests whose head came in and whose reply is not finished.
     private var open = 0
 
@@ -30,6 +32,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         timer?.cancel()
+        writeTimer?.cancel()
         watch.closed()
     }
 
@@ -40,6 +43,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timer?.cancel()
+        writeTimer?.cancel()
         watch.closed()
         context.fireChannelInactive()
     }
@@ -73,6 +77,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             if open == 0 { closeUnlessStopped(after: idleTimeout, context) }
         }
         context.write(data, promise: promise)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        writeTimer?.cancel()
+        if !context.channel.isWritable {
+            let channel = context.channel
+            writeTimer = context.eventLoop.scheduleTask(in: idleTimeout) { channel.close(promise: nil) }
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     private func closeUnlessStopped(after time: TimeAmount, _ context: ChannelHandlerContext) {

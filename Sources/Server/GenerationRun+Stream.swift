@@ -6,7 +6,8 @@ internal import OpenAI
 
 extension GenerationRun {
     /// Writes the event stream. One task per prompt reads the engine, this one writes what has come together, one write each time.
-    mutating func stream(to output: inout any ResponseBodyWriter) async throws {
+    /// - Parameter onComplete: called when all is generated, before the last write: a client may hang up as soon as it has read that.
+    mutating func stream(to output: inout any ResponseBodyWriter, onComplete: () -> Void) async throws {
         let mailbox = EventMailbox()
         let generations = generations
         let interval = options.keepAliveIntervalSeconds
@@ -23,7 +24,7 @@ extension GenerationRun {
                 }
             }
             do {
-                try await write(from: mailbox, to: &output)
+                try await write(from: mailbox, to: &output, onComplete: onComplete)
             } catch {
                 cancel()
                 group.cancelAll()
@@ -34,7 +35,9 @@ extension GenerationRun {
         try await output.finish(nil)
     }
 
-    private mutating func write(from mailbox: EventMailbox, to output: inout any ResponseBodyWriter) async throws {
+    private mutating func write(
+        from mailbox: EventMailbox, to output: inout any ResponseBodyWriter, onComplete: () -> Void
+    ) async throws {
         var writer = JSONWriter(capacity: 4096)
         var openPrompts = generations.count
         while openPrompts > 0 {
@@ -57,6 +60,7 @@ extension GenerationRun {
             if openPrompts == 0 {
                 if failure == nil, job.includeUsage { job.writer.usageChunk(usage, into: &writer) }
                 writer.doneEvent()
+                onComplete()
             }
             guard !writer.bytes.isEmpty else { continue }
             try await output.write(ByteBuffer(bytes: writer.bytes))

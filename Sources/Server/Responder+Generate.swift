@@ -28,21 +28,21 @@ extension Responder {
         }
         let watch = await call.connectionWatch()
         let run = try GenerationRun(job, model: model, options: options, stats: stats)
-        stats.generationBegan()
+        let ticket = ServerStats.LoadTicket(stats)
         watch.onClose { [stats, generations = run.generations] in
             stats.clientDisconnected()
             for generation in generations { generation.cancel() }
         }
         let executor = EventLoopTaskExecutor(call.channel.eventLoop)
-        return job.stream ? stream(run, call, watch, executor) : try await whole(run, watch, executor)
+        return job.stream ? stream(run, call, watch, executor, ticket) : try await whole(run, watch, executor, ticket)
     }
 
     private func whole(
-        _ run: GenerationRun, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor
+        _ run: GenerationRun, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor, _ ticket: ServerStats.LoadTicket
     ) async throws(APIError) -> Response {
         defer {
             watch.clear()
-            stats.generationEnded()
+            withExtendedLifetime(ticket) {}
         }
         let result: Result<[UInt8], APIError> = await withTaskExecutorPreference(executor) {
             var run = run
@@ -58,18 +58,19 @@ extension Responder {
     }
 
     private func stream(
-        _ run: GenerationRun, _ call: Call, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor
+        _ run: GenerationRun, _ call: Call, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor,
+        _ ticket: ServerStats.LoadTicket
     ) -> Response {
         let body = ResponseBody { [self] output in
             defer {
                 watch.clear()
-                stats.generationEnded()
+                withExtendedLifetime(ticket) {}
                 finished(call, 200)
             }
             var writer = output
             try await withTaskExecutorPreference(executor) {
                 var run = run
-                try await run.stream(to: &writer)
+                try await run.stream(to: &writer) { watch.clear() }
             }
         }
         return Response(

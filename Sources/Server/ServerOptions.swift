@@ -14,7 +14,8 @@ package struct ServerOptions: Sendable {
 
     package var maxBodyBytes = 64 << 20
     package var maxConnections = 4096
-    /// From the opening of a connection, or the end of the last reply, to the next request's head.
+    /// From the opening of a connection, or the end of the last reply, to the next request's head; also how long a client may leave a
+    /// reply unread.
     package var idleTimeoutSeconds = 75
     /// From a request's head to the end of its body.
     package var bodyTimeoutSeconds = 60

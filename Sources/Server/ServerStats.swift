@@ -33,8 +33,18 @@ final class ServerStats: Sendable {
     func stopStringEndedRequest() { counts.withLock { $0.stopStringEnds += 1 } }
     func clientDisconnected() { counts.withLock { $0.disconnects += 1 } }
     func rejected() { counts.withLock { $0.rejections += 1 } }
-    func generationBegan() { counts.withLock { $0.load += 1 } }
-    func generationEnded() { counts.withLock { $0.load -= 1 } }
+
+    /// Counts a generating request as in progress for as long as it lives, whatever becomes of the connection.
+    final class LoadTicket: Sendable {
+        private let stats: ServerStats
+
+        init(_ stats: ServerStats) {
+            self.stats = stats
+            stats.counts.withLock { $0.load += 1 }
+        }
+
+        deinit { stats.counts.withLock { $0.load -= 1 } }
+    }
 
     /// - Parameter handler: the route, not the path: the set of labels must stay small.
     func answered(handler: String, method: String, status: Int, seconds: Double) {
