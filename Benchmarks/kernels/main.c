@@ -140,7 +140,6 @@ static void bench_attention(nt_type type, size_t heads, size_t kv_heads, size_t 
     cache.pages = room(pages * cache.page_stride);
     int32_t *table = room(pages * 4);
     int64_t *slots = room(context * 8);
-    for (size_t i = 0; i < pages; i++) table[i] = (int32_t)(i * 7 % pages);
     for (size_t i = 0; i < pages; i++) table[i] = (int32_t)(pages - 1 - i);
     for (size_t i = 0; i < context; i++) slots[i] = table[i / 32] * 32 + (int64_t)(i % 32);
     float *k = floats(context * kv_heads * dim), *v = floats(context * kv_heads * dim), *q = floats(tokens * heads * dim);

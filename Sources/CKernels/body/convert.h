@@ -22,7 +22,7 @@ INLINE int32_t sum_codes(vsb b, vi wide) {
 /// One block of 32 (zeros behind the row's end) into block b of a q8 row.
 INLINE void q8_store_block(char *row, struct q8_layout q, size_t b, vf v0, vf v1) {
     float top = vf_reduce_max(vf_max(vf_abs(v0), vf_abs(v1)));
-    float scale = top / 127.0f, inverse = top > 0 ? 127.0f / top : 0.0f;
+    float scale = top * (1 / 127.0f), inverse = 127.0f / (top > 0x1p-120f ? top : 0x1p120f);   // no block of zeros divides by 0
     vf magic = vf_set(0x1.8p23f);                              // adding it rounds to the nearest even integer
     vi c0 = (vi)(v0 * vf_set(inverse) + magic) - (vi)magic, c1 = (vi)(v1 * vf_set(inverse) + magic) - (vi)magic;
     vsb b0 = __builtin_convertvector(c0, vsb), b1 = __builtin_convertvector(c1, vsb);

@@ -5,7 +5,7 @@
 ///   bf16       keys [kv_heads][k_dim / 2][B][2]    values [kv_heads][B / 2][V][2]
 ///   f32, f16   keys [kv_heads][k_dim][B]           values [kv_heads][B][V]
 /// so that 16 positions' scores need no sum across lanes and bf16 pairs meet the dot-product instruction.
-/// Only the functions here read it. Memory of a page must be finite numbers before first use (zeros will do).
+/// Only the functions here read it. Pages need no clearing: slots that no query sees are never used, whatever they hold.
 #ifndef NT_ATTENTION_H
 #define NT_ATTENTION_H
 

@@ -41,7 +41,7 @@ typedef struct {
     void *scratch;        ///< nt_linear_scratch_bytes(...) bytes owned by this thread, 64-byte aligned; NULL if that is 0
 } nt_linear_args;
 
-/// Scratch that one call of nt_linear needs (one panel pair unpacked); may be 0. At most 48 * k + 4096 bytes.
+/// Scratch that one call of nt_linear needs; 0 in every case today (panels are unpacked in registers).
 size_t nt_linear_scratch_bytes(nt_act act, nt_type weight, size_t m, size_t k);
 
 /// Computes y[0..<m, n_begin..<n_end]. Weights are read once per call for small m; for large m a panel of weights
