@@ -29,6 +29,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -67,9 +68,11 @@ let package = Package(
             ["Engine", "JSON", "OpenAI", "Sampling", "Templates", "Tokenizers"] + nio + [
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         room("Golden", ["Compute", "JSON", "ModelText", "Models", "Step", "Templates", "Tensors", "Tokenizers", "Weights"]),
         room(
@@ -97,8 +100,11 @@ let package = Package(
         tests("Progress", ["Progress"]),
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
         tests("Sampling", ["Sampling"]),
-        tests("Engine", ["Engine", "Sampling", "Step"]),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),
         tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
-        tests("Server", ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Step"] + nio),
+        tests(
+            "Server",
+            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Templates", "Tokenizers", .product(name: "Logging", package: "swift-log")] + nio),
     ]
 )

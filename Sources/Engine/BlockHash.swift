@@ -38,8 +38,10 @@ package struct BlockHash: Sendable, Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(low) }
 
     /// Stands before the first block of a sequence.
-    package static func root(cacheSalt: String?, loraID: Int32?, key: HashKey) -> BlockHash {
+    /// - Parameter promptLength: where the keys depend on it (`KVCacheSpec.lengthDependentBeyond`), else nil.
+    package static func root(cacheSalt: String?, loraID: Int32?, promptLength: Int? = nil, key: HashKey) -> BlockHash {
         var hasher = SipHash128(key)
+        if let promptLength { hasher.combine(UInt64(promptLength) << 8 | 4) }
         hasher.combine(UInt64(cacheSalt == nil ? 0 : 1) | (loraID == nil ? 0 : 2))
         hasher.combine(UInt64(UInt32(bitPattern: loraID ?? 0)))
         var word: UInt64 = 0

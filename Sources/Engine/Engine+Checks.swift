@@ -1,3 +1,4 @@
+internal import Step
 internal import Sampling
 
 extension Engine {
@@ -36,11 +37,19 @@ extension Engine {
 }
 
 extension BlockHash {
+    /// Stands before the first block of a request's sequences.
+    static func root(of request: EngineRequest, _ spec: KVCacheSpec, key: HashKey) -> BlockHash {
+        let length = request.promptTokenIDs.count
+        let depends = spec.lengthDependentBeyond.map { length > $0 } ?? false
+        return root(cacheSalt: request.cacheSalt, loraID: request.loraID, promptLength: depends ? length : nil, key: key)
+    }
+
     /// Hashes of the full blocks of `tokens`.
-    static func chain(over tokens: [Int32], of request: EngineRequest, blockSize: Int, key: HashKey) -> [BlockHash] {
+    static func chain(over tokens: [Int32], of request: EngineRequest, _ spec: KVCacheSpec, key: HashKey) -> [BlockHash] {
         var hashes: [BlockHash] = []
+        let blockSize = spec.blockSize
         hashes.reserveCapacity(tokens.count / blockSize)
-        var parent = root(cacheSalt: request.cacheSalt, loraID: request.loraID, key: key)
+        var parent = root(of: request, spec, key: key)
         var start = 0
         while start + blockSize <= tokens.count {
             parent = next(after: parent, tokens: tokens[start..<start + blockSize], key: key)

@@ -47,7 +47,7 @@ package final class Engine: Sendable {
         let known = request.promptTokenIDs + request.outputTokensSoFar
         let submission = (
             hashes: configuration.prefixCaching
-                ? BlockHash.chain(over: known, of: request, blockSize: kvCache.blockSize, key: hashKey) : [],
+                ? BlockHash.chain(over: known, of: request, kvCache, key: hashKey) : [],
             stream: OutputStream(),
             seed: request.sampling.seed ?? UInt64.random(in: .min ... .max),
             arrival: request.arrival ?? .now

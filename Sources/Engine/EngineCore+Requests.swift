@@ -26,7 +26,7 @@ extension EngineCore {
         }
         let index = store(record)
 
-        let root = BlockHash.root(cacheSalt: request.cacheSalt, loraID: request.loraID, key: hashKey)
+        let root = BlockHash.root(of: request, scheduler.cache.spec, key: hashKey)
         let blocks = SequenceBlocks(groupCount: scheduler.cache.spec.groups.count, hashes: submission.hashes, root: root)
         var new = NewSequence(prompt: request.promptTokenIDs, blocks: blocks, stop: stop, order: nextOrder)
         nextOrder += 1

@@ -1,4 +1,5 @@
 import JSON
+import ModelText
 import Templates
 import Tensors
 import Tokenizers

@@ -81,6 +81,8 @@ extension ModelSource {
             description, weights: weights, backend: backend, places: cachePlan.places, maxTokens: options.maxBatchedTokens, progress: progress)
         try weights.requireAllUsed(ignoring: description.ignoredTensors)
         try backend.makeCache(layout, blockCount: blockCount)
-        return DecoderRunner(decoder, kvCache: KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount))
+        var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
+        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention.rope?.lengthDependentBeyond }.min()
+        return DecoderRunner(decoder, kvCache: spec)
     }
 }

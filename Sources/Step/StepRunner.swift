@@ -16,6 +16,9 @@ package struct KVCacheSpec: Sendable, Equatable {
     package var blockSize: Int
     /// Blocks in the pool. Block 0 is the null block: never handed out, never read.
     package var blockCount: Int
+    /// Tokens of a prompt from which its keys depend on its length (dynamic rope scaling), so that prefixes are shared only between prompts
+    /// of one length; nil where they never do.
+    package var lengthDependentBeyond: Int?
 
     package init(groups: [KVCacheGroup], blockSize: Int, blockCount: Int) {
         self.groups = groups
@@ -30,7 +33,8 @@ package protocol StepRunner: AnyObject {
     var vocabularySize: Int { get }
     var kvCache: KVCacheSpec { get }
 
-    /// Runs the batch: embeds, writes keys and values to their slots, attends, and projects the wanted rows.
+    /// Makes `batch.copies` in their order before anything is written (a block freed by one copy may be the next one's destination), then
+    /// runs the batch: embeds, writes keys and values to their slots, attends, and projects the wanted rows.
     /// - Returns: float32 logits `[R, vocabularySize]`, row-major, owned by the runner, writable, valid until the next call.
     func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float>
 
