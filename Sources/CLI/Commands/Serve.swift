@@ -29,7 +29,7 @@ struct Serve: AsyncParsableCommand {
         for line in session.lines { logger.info("\(line)") }
         if !session.served.defaults.summary.isEmpty { logger.info("defaults   \(session.served.defaults.summary) (from the checkpoint)") }
         logger.info("ready      in \(clock.summary)")
-        let options = server.serverOptions(maxLogprobs: engine.maxLogprobs)
+        let options = server.serverOptions()
         let quiet = server.quiet
         let name = session.served.names[0]
         let hasKeys = !options.apiKeys.isEmpty

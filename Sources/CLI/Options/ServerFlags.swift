@@ -1,6 +1,4 @@
 import ArgumentParser
-import OpenAI
-import Sampling
 import Server
 
 /// What `serve` takes besides the engine's options.
@@ -81,7 +79,7 @@ struct ServerFlags: ParsableArguments {
         guard !apiKey.contains("") else { throw ValidationError("--api-key must not be empty") }
     }
 
-    func serverOptions(maxLogprobs: Int) -> ServerOptions {
+    func serverOptions() -> ServerOptions {
         var options = ServerOptions()
         options.host = host
         options.port = port
@@ -100,7 +98,6 @@ struct ServerFlags: ParsableArguments {
         options.enableRequestIDHeaders = enableRequestIdHeaders
         options.trustRequestChatTemplate = trustRequestChatTemplate
         options.logsAccess = enableLogRequests
-        options.limits.sampling.maxLogprobs = maxLogprobs
         return options
     }
 }
