@@ -126,6 +126,10 @@ struct OnigurumaTranslation {
         case UInt8(ascii: "B") where !inClass:
             return "(?:(?<=[\(Self.word)])(?=[\(Self.word)])|(?<![\(Self.word)])(?![\(Self.word)]))"
         case UInt8(ascii: "p"), UInt8(ascii: "P"): return try property(negated: letter == UInt8(ascii: "P"), inClass: inClass)
+        case UInt8(ascii: "x") where peek() == UInt8(ascii: "{"):
+            guard let end = input[index...].firstIndex(of: UInt8(ascii: "}")) else { throw fail(#"has \x{ without its end"#) }
+            defer { index = end + 1 }
+            return "\\x" + String(decoding: input[index...end], as: UTF8.self)
         case UInt8(ascii: "u"):
             var digits = ""
             while digits.utf8.count < 4, index < input.count, Self.isHex(input[index]) {
