@@ -69,8 +69,7 @@ PRETOKENIZERS = [
     {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}, {"type": "Digits", "individual_digits": True}]},
     {"type": "Sequence", "pretokenizers": [{"type": "UnicodeScripts"}, {"type": "Punctuation", "behavior": "Contiguous"}]},
 ]
-# Not accepted by every version, or kept under another name.
-ALIASES = {"CharDelimiterSplit": "CharDelimiterSplit"}
+
 PIECES = ["Hello", "\u2581world", "##ing", ",", "<0xE4>", "<0xBD>", "<0xA0>", "<0xFF>", "\u0120the", "end</w>", "|", "<pad>", "<pad>", "a", "a", " n't", "\u2581", "\u2581\u2581x", "##", "\u00e9", "do not", "<0x41>", ".", "'s", "Good</w>", "<0x+A>", "\ufffd"]
 DECODERS = [None] + [{"type": k} for k in ("ByteFallback", "Fuse")] + [
     {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}, {"type": "BPEDecoder", "suffix": "</w>"},

@@ -79,9 +79,20 @@ package final class Tokenizer: Sendable {
             edges.append(found)
         }
         if let postProcessor = parts.postProcessor {
+            // Trimming counts in characters, as the reference's offsets do.
+            let rulers = postProcessor.trimsOffsets ? texts.map { CharacterRuler($0) } : []
+            for (place, ruler) in rulers.enumerated() { encodings[place].offsets = encodings[place].offsets.map { ruler.characters($0) } }
             encodings = postProcessor.process(encodings, special: addSpecialTokens) { part, index in
                 guard part < edges.count, index < edges[part].count else { return (0, 0) }
                 return (edges[part][index].leading, edges[part][index].trailing)
+            }
+            if !rulers.isEmpty {
+                // The texts come out in the order in which the template names them; added tokens lie at 0..<0 of any.
+                let sources = postProcessor.sources(of: texts.count, special: addSpecialTokens)
+                for place in encodings.indices {
+                    let ruler = rulers[min(Int(place < sources.count ? max(sources[place], 0) : 0), rulers.count - 1)]
+                    encodings[place].offsets = encodings[place].offsets.map { ruler.bytes($0) }
+                }
             }
         }
         return encodings.dropFirst().reduce(into: encodings.first ?? Encoding()) { whole, part in
@@ -180,4 +191,34 @@ final class EncoderState: @unchecked Sendable {
 /// White-space characters at the ends of a token, which offset trimming takes off.
 struct TokenEdges {
     var leading = 0, trailing = 0
+}
+
+/// Translates between byte and character offsets of a text.
+struct CharacterRuler {
+    private var characterOfByte: [Int] = []
+    private var byteOfCharacter: [Int] = []
+
+    init(_ text: String) {
+        var byte = 0
+        for scalar in text.unicodeScalars {
+            let size = UTF8Text.size(scalar.value)
+            for _ in 0..<size { characterOfByte.append(byteOfCharacter.count) }
+            byteOfCharacter.append(byte)
+            byte += size
+        }
+        characterOfByte.append(byteOfCharacter.count)
+        byteOfCharacter.append(byte)
+    }
+
+    func characters(_ range: Range<Int>) -> Range<Int> {
+        let last = characterOfByte.count - 1
+        let start = characterOfByte[min(range.lowerBound, last)]
+        return start..<max(start, characterOfByte[min(range.upperBound, last)])
+    }
+
+    func bytes(_ range: Range<Int>) -> Range<Int> {
+        let last = byteOfCharacter.count - 1
+        let start = byteOfCharacter[min(range.lowerBound, last)]
+        return start..<max(start, byteOfCharacter[min(range.upperBound, last)])
+    }
 }

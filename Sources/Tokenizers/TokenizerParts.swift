@@ -135,12 +135,14 @@ struct TokenizerParts: Sendable {
         var start = 0
         for match in rawMatcher?.matches(in: text, skippingSpecial: !parsesSpecial) ?? [] {
             if start < match.range.lowerBound {
-                try encodeStretch(UnsafeBufferPointer(rebasing: text[start..<match.range.lowerBound]), start, state, parsesSpecial, into: &ids)
+                try encodeStretch(UnsafeBufferPointer(rebasing: text[start..<match.range.lowerBound]), start, false, state, parsesSpecial, into: &ids)
             }
             ids.append(added[match.token].id)
             start = match.range.upperBound
         }
-        if start < text.count { try encodeStretch(UnsafeBufferPointer(rebasing: text[start...]), start, state, parsesSpecial, into: &ids) }
+        if start < text.count {
+            try encodeStretch(UnsafeBufferPointer(rebasing: text[start...]), start, true, state, parsesSpecial, into: &ids)
+        }
     }
 
     /// Whether the normalizer surely leaves the text as it is.
@@ -156,13 +158,14 @@ struct TokenizerParts: Sendable {
     }
 
     private func encodeStretch(
-        _ text: UnsafeBufferPointer<UInt8>, _ origin: Int, _ state: EncoderState, _ parsesSpecial: Bool, into ids: inout IDBuffer
+        _ text: UnsafeBufferPointer<UInt8>, _ origin: Int, _ reachesEnd: Bool, _ state: EncoderState, _ parsesSpecial: Bool, into ids: inout IDBuffer
     ) throws(TokenizerError) {
         if normalizedMatcher == nil, preTokenizer.onlySplits, leavesAlone(text) {
             try preTokenizer.split(text, parts: &state.ranges, spare: &state.spareRanges)
             return try encodeWords(text, state, into: &ids)
         }
         var work = WorkText(text, origin: origin, tracked: needsOrigin)
+        work.reachesEnd = reachesEnd
         if let normalizer { try normalizer.apply(&work) }
         guard let normalizedMatcher else { return try encodeWork(&work, state, into: &ids) }
         let matches = work.bytes.withUnsafeBufferPointer { normalizedMatcher.matches(in: $0, skippingSpecial: !parsesSpecial) }
@@ -254,6 +257,7 @@ struct TokenizerParts: Sendable {
             addToken(token, Array(text[range])[...], range)
         } body: { range throws(TokenizerError) in
             var work = WorkText(UnsafeBufferPointer(rebasing: text[range]), origin: range.lowerBound, tracked: true)
+            work.reachesEnd = range.upperBound == text.count
             if let normalizer { try normalizer.apply(&work) }
             let matches = normalizedMatcher.map { matcher in
                 work.bytes.withUnsafeBufferPointer { matcher.matches(in: $0, skippingSpecial: !parsesSpecial) }

@@ -100,14 +100,24 @@ indirect enum Decoder: Sendable {
         return last == 0 ? text : output + text[last...]
     }
 
+    private static let cleanUps: [(old: [UInt8], new: [UInt8])] = [
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"),
+        (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ].map { (Array($0.0.utf8), Array($0.1.utf8)) }
+
     /// Spaces before punctuation and a few English contractions.
     static func cleanedUp(_ text: [UInt8]) -> [UInt8] {
-        guard text.contains(0x20) else { return text }
-        let rules: [(String, String)] = [
-            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"),
-            (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
-        ]
-        return rules.reduce(text) { replacing(Array($1.0.utf8), in: $0, with: Array($1.1.utf8)) }
+        // Each rule begins with a space and one of seven characters; most pieces have no such place.
+        var isConcerned = false
+        for index in text.indices.dropLast() where text[index] == 0x20 {
+            switch text[index + 1] {
+            case UInt8(ascii: "."), UInt8(ascii: "?"), UInt8(ascii: "!"), UInt8(ascii: ","), UInt8(ascii: "'"): isConcerned = true
+            case UInt8(ascii: "n"), UInt8(ascii: "d"): isConcerned = text.count > index + 3
+            default: continue
+            }
+            if isConcerned { break }
+        }
+        return isConcerned ? cleanUps.reduce(text) { replacing($1.old, in: $0, with: $1.new) } : text
     }
 
     /// The bytes that a piece in GPT-2's alphabet stands for; its own where it is not in that alphabet.

@@ -46,8 +46,15 @@ struct DecoderPlan: Sendable {
             before = []
             opensMarkers = true
         }
+        if before.count == 1, joining == .none, case .metaspace(WordCuts.marker, let removesFirst) = before[0] {
+            before = []
+            opensMarkers = true
+            dropsFirstMarkers = removesFirst
+        }
     }
 
-    /// `before` is only the common replacement of `▁` by a space, which is done in place.
+    /// `before` was only the common replacement of `▁` by a space, which is done in place.
     private(set) var opensMarkers = false
+    /// Whether the first piece loses its `▁` instead (Metaspace).
+    private(set) var dropsFirstMarkers = false
 }

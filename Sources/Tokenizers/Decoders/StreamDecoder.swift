@@ -50,12 +50,13 @@ struct StreamDecoder: Sendable {
     private mutating func appendMapped(_ piece: UnsafeBufferPointer<UInt8>) {
         let first = isFirst
         isFirst = false
-        if plan.opensMarkers, plan.after.isEmpty {
+        let drops = first && plan.dropsFirstMarkers
+        if plan.opensMarkers, plan.after.isEmpty, !drops {
             openMarkers(piece)
             return
         }
         var text = Array(piece)
-        if plan.opensMarkers { text = Decoder.replacing(WordCuts.marker, in: text, with: [0x20]) }
+        if plan.opensMarkers { text = Decoder.replacing(WordCuts.marker, in: text, with: drops ? [] : [0x20]) }
         for step in plan.before { text = step.map(text, isFirst: first) }
         for step in plan.after { text = step.map(text, isFirst: first) }
         text.withUnsafeBufferPointer { emit($0) }

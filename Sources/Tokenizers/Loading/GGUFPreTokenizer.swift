@@ -31,7 +31,7 @@ struct GGUFPreTokenizer: Sendable {
     }
 
     static func named(_ name: String) throws(TokenizerError) -> GGUFPreTokenizer {
-        let one = #"\p{N}"#, three = #"\p{N}{1,3}"#, cjk = "[一-龥぀-ゟ゠-ヿ]+"
+        let one = #"\p{N}"#, three = #"\p{N}{1,3}"#, cjk = "[" + escaped("4e00-9fa5 3040-309f 30a0-30ff") + "]+"
         switch name {
         case "", "default":
             return GGUFPreTokenizer(patterns: [#"[\p{P}\$\+<=>\^~\|]+"#, gpt2, #"\p{N}+"#, "[0-9][0-9][0-9]"])
@@ -45,10 +45,10 @@ struct GGUFPreTokenizer: Sendable {
             return GGUFPreTokenizer(patterns: [String(whole.dropLast(spaces.count)) + runs + #"|\s{1}"#])
         case "deepseek-llm":
             return GGUFPreTokenizer(patterns: [
-                "[\r\n]", "\\s?[\(deepseekLetters)]+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+$", "[一-龥ࠀ-一가-퟿]+", #"\p{N}+"#,
+                "[\r\n]", "\\s?[\(deepseekLetters)]+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+$", asianRuns, #"\p{N}+"#,
             ])
         case "deepseek-coder":
-            return GGUFPreTokenizer(patterns: ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, "[一-龥ࠀ-一가-퟿]+", one])
+            return GGUFPreTokenizer(patterns: ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, asianRuns, one])
         case "deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4": return GGUFPreTokenizer(patterns: [three, cjk, deepseek()])
         case "spark2_5": return GGUFPreTokenizer(patterns: [three, cjk, deepseek("|[\r\n]"), one])
         case "youtu":
@@ -93,7 +93,8 @@ struct GGUFPreTokenizer: Sendable {
         case "ufakzeka": return GGUFPreTokenizer(patterns: [cl100k(one, contractions: "")])
         case "afmoe":
             // Digits in groups of three from the right, then Asian scripts, then words.
-            let asian = "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"
+            let asian = "[" + escaped("4e00-9fff 3400-4dbf f900-faff 3040-309f 30a0-30ff ff65-ff9f 2f00-2fdf e40-e7f e80-eff 1780-17ff 1000-109f "
+                + "aa60-aa7f a9e0-a9ff ac00-d7af 1100-11ff") + "]+"
             return GGUFPreTokenizer(patterns: [#"\p{Nd}{1,3}(?=(?:\p{Nd}{3})*(?!\p{Nd}))"#, asian, deepseek()])
         case "laguna": return GGUFPreTokenizer(patterns: [lines, cl100k(one)])
         case "exaone-moe":
@@ -106,7 +107,21 @@ struct GGUFPreTokenizer: Sendable {
         }
     }
 
+    private static let asianRuns = "[" + escaped("4e00-9fa5 800-4e00 ac00-d7ff") + "]+"
     private static let bloom = #" ?[^(\s|.,!?…。，、।۔،)]+"#
     /// Letters with case, as DeepSeek-LLM lists them.
-    private static let deepseekLetters = "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+    private static let deepseekLetters = "A-Za-z" + escaped("""
+        b5 c0-d6 d8-f6 f8-1ba 1bc-1bf 1c4-293 295-2af 370-373 376 377 37b-37d 37f 386 388-38a 38c 38e-3a1 3a3-3f5 3f7-481 \
+        48a-52f 531-556 10a0-10c5 13a0-13f5 13f8-13fd 1c90-1cba 1cbd-1cbf 1d00-1d2b 1d6b-1d77 1d79-1d9a 1e00-1f15 1f18-1f1d \
+        1f20-1f45 1f48-1f4d 1f50-1f57 1f59 1f5b 1f5d 1f5f-1f7d 1f80-1fb4 1fb6-1fbc 1fbe 1fc2-1fc4 1fc6-1fcc 1fd0-1fd3 \
+        1fd6-1fdb 1fe0-1fec 1ff2-1ff4 1ff6-1ffc 2102 2107 210a-2113 2115 2119-211d 2124 2126 2128 212a-212d 212f-2134 2139 \
+        213c-213f 2145-2149 214e 2183 2184 2c00-2c7b 2c7e-2ce4 2ceb-2cee 2cf2 2cf3 a640-a66d a680-a69b a722-a76f a771-a787 \
+        a78b-a78e ab70-abbf fb00-fb06 fb13-fb17 ff21-ff3a ff41-ff5a 10400-1044f 104b0-104d3 104d8-104fb 10c80-10cb2 \
+        10cc0-10cf2 118a0-118df 1e900-1e943
+        """)
+
+    /// Ranges of scalars in hexadecimal as the inside of a class: written so, no tool can compose or decompose them by the way.
+    private static func escaped(_ ranges: String) -> String {
+        ranges.split(separator: " ").map { range in range.split(separator: "-").map { "\\x{\($0)}" }.joined(separator: "-") }.joined()
+    }
 }

@@ -8,6 +8,8 @@ struct SentencePieceParts {
     var fallsBackToBytes = true
     var normalizer = SentencePieceNormalizer()
     var unknown: Int32?, bos: Int32?, eos: Int32?
+    /// Sums of scores in single precision, as in SentencePiece.
+    var isSingle = false
     var addsBOS = false, addsEOS = false
     /// White space that special tokens swallow on their right (Phi-3).
     var rightStripping: Set<Int32> = []
@@ -43,7 +45,7 @@ struct SentencePieceParts {
             }
             model = .unigram(UnigramModel(
                 pieces: table, scores: values, usable: usable, unknown: unknown, lowest: lowest.isFinite ? lowest : 0,
-                fallsBackToBytes: fallsBackToBytes))
+                fallsBackToBytes: fallsBackToBytes, isSingle: isSingle))
         } else {
             model = .bpe(bpe(table, unknown))
         }
@@ -108,9 +110,30 @@ struct SentencePieceNormalizer: Sendable {
 
     func apply(_ text: inout WorkText) throws(TokenizerError) {
         if let map { map.applyLongest(&text) }
-        if removesExtraSpaces { try Normalizer.removeExtraSpaces.apply(&text) }
+        if removesExtraSpaces { text.removeExtraSpaces() }
         if prefix == .always || prefix == .first && text.origin == 0 { text.prepend([0x20]) }
         if escapesSpaces { try Normalizer.replace(.literal([0x20]), with: WordCuts.marker).apply(&text) }
+    }
+}
+
+extension WorkText {
+    /// Runs of spaces become one; at the ends of the whole text none are left.
+    mutating func removeExtraSpaces() {
+        let leading = origin == 0 ? bytes.prefix { $0 == 0x20 }.count : 0
+        let trailing = reachesEnd ? bytes.reversed().prefix { $0 == 0x20 }.count : 0
+        let kept = leading..<max(leading, bytes.count - trailing)
+        bytes = Array(bytes[kept])
+        if isTracked { spans = Array(spans[kept]) }
+        var runs: [Range<Int>] = [], start = -1
+        for index in 0...bytes.count {
+            if index < bytes.count, bytes[index] == 0x20 {
+                if start < 0 { start = index }
+            } else if start >= 0 {
+                if index - start > 1 { runs.append(start..<index) }
+                start = -1
+            }
+        }
+        replace(runs, with: [0x20])
     }
 }
 

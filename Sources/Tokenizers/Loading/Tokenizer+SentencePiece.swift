@@ -51,6 +51,7 @@ extension Tokenizer {
         if !charsmap.isEmpty { parts.normalizer.map = try PrecompiledCharsmap(charsmap, part: "SentencePiece model.normalizer_spec") }
         func id(_ number: Int) -> Int32? { parts.pieces.indices.contains(number) ? Int32(number) : nil }
         (parts.unknown, parts.bos, parts.eos) = (id(unknown), id(bos), id(eos))
+        parts.isSingle = true
         parts.addsBOS = addBOS ?? !parts.isUnigram
         parts.addsEOS = addEOS ?? parts.isUnigram
         self.init(try parts.makeParts())

@@ -14,11 +14,14 @@ final class UnigramModel: Sendable {
     private let unknownScore: Double
     /// Id of each `<0xNN>`, where bytes are fallen back to and all that are needed exist.
     private let byteIDs: Storage<Int32>?
+    /// Whether sums are rounded to single precision, as SentencePiece itself has them; it decides between equal spellings.
+    private let isSingle: Bool
 
     /// - Parameters:
     ///   - usable: ids that a path may take; nil for all.
     ///   - scores: by id.
-    init(pieces: PieceTable, scores: [Double], usable: [Bool]? = nil, unknown: Int32?, lowest: Double, fallsBackToBytes: Bool) {
+    init(pieces: PieceTable, scores: [Double], usable: [Bool]? = nil, unknown: Int32?, lowest: Double, fallsBackToBytes: Bool, isSingle: Bool = false) {
+        self.isSingle = isSingle
         self.pieces = pieces
         self.scores = Storage(scores)
         self.unknown = unknown
@@ -46,7 +49,7 @@ final class UnigramModel: Sendable {
                 while node >= 0 {
                     let id = trie.value(node)
                     if id >= 0 {
-                        let score = soFar + scores[Int(id)]
+                        let score = sum(soFar, scores[Int(id)])
                         if paths[end].start < 0 || score > paths[end].score {
                             paths[end] = UnigramPath(score: score, start: Int32(truncatingIfNeeded: start), id: id)
                         }
@@ -57,7 +60,7 @@ final class UnigramModel: Sendable {
                     end &+= 1
                 }
                 if !single {
-                    let score = soFar + unknownScore, target = start &+ width
+                    let score = sum(soFar, unknownScore), target = start &+ width
                     if paths[target].start < 0 || score > paths[target].score {
                         paths[target] = UnigramPath(score: score, start: Int32(truncatingIfNeeded: start), id: unknown ?? -1)
                         misses = misses || unknown == nil
@@ -85,6 +88,8 @@ final class UnigramModel: Sendable {
         tokens[before...].reverse()
         if let unknown { resolveUnknown(base, unknown, &tokens, from: before) }
     }
+
+    @inline(__always) private func sum(_ a: Double, _ b: Double) -> Double { isSingle ? Double(Float(a) + Float(b)) : a + b }
 
     /// A fused unknown may spell a piece after all, or fall back to bytes, each of which stands for all of it.
     private func resolveUnknown(_ base: UnsafePointer<UInt8>, _ unknown: Int32, _ tokens: inout [WordToken], from before: Int) {

@@ -16,8 +16,10 @@ struct OnigurumaTranslation {
     static let space = #"\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"#
     static let notSpace = #"\x{0}-\x{8}\x{e}-\x{1f}\x{21}-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}"#
         + #"\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff}"#
-    /// Alphabetic, marks, decimal digits and connectors.
-    static let word = #"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189}"#
+    /// Alphabetic, marks, decimal digits and connectors; outside brackets `\w` has Latin-1's six superscripts and
+    /// fractions besides.
+    static let word = posixWord + #"\x{b2}\x{b3}\x{b9}\x{bc}-\x{be}"#
+    private static let posixWord = #"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189}"#
 
     static func translate(_ pattern: String, part: String) throws(TokenizerError) -> [UInt8] {
         var translation = OnigurumaTranslation(input: Array(pattern.utf8), part: part, source: pattern)
@@ -115,7 +117,7 @@ struct OnigurumaTranslation {
         case UInt8(ascii: "H"): return inClass ? #"\x{0}-\x{2f}\x{3a}-\x{40}\x{47}-\x{60}\x{67}-\x{10ffff}"# : "[^0-9a-fA-F]"
         case UInt8(ascii: "d"): return #"\p{Nd}"#
         case UInt8(ascii: "D"): return #"\P{Nd}"#
-        case UInt8(ascii: "w"): return set(Self.word)
+        case UInt8(ascii: "w"): return inClass ? Self.posixWord : "[\(Self.word)]"
         case UInt8(ascii: "W"):
             if inClass { throw fail(#"has \W inside brackets, which is not supported"#) }
             return "[^\(Self.word)]"
@@ -123,7 +125,11 @@ struct OnigurumaTranslation {
             return "(?:(?<=[\(Self.word)])(?![\(Self.word)])|(?<![\(Self.word)])(?=[\(Self.word)]))"
         case UInt8(ascii: "B") where !inClass:
             return "(?:(?<=[\(Self.word)])(?=[\(Self.word)])|(?<![\(Self.word)])(?![\(Self.word)]))"
-        case UInt8(ascii: "p"), UInt8(ascii: "P"): return try property(negated: letter == UInt8(ascii: "P"))
+        case UInt8(ascii: "p"), UInt8(ascii: "P"): return try property(negated: letter == UInt8(ascii: "P"), inClass: inClass)
+        case UInt8(ascii: "x") where peek() == UInt8(ascii: "{"):
+            guard let end = input[index...].firstIndex(of: UInt8(ascii: "}")) else { throw fail(#"has \x{ without its end"#) }
+            defer { index = end + 1 }
+            return "\\x" + String(decoding: input[index...end], as: UTF8.self)
         case UInt8(ascii: "u"):
             var digits = ""
             while digits.utf8.count < 4, index < input.count, Self.isHex(input[index]) {
@@ -152,7 +158,7 @@ struct OnigurumaTranslation {
         }
     }
 
-    private mutating func property(negated: Bool) throws(TokenizerError) -> String {
+    private mutating func property(negated: Bool, inClass: Bool) throws(TokenizerError) -> String {
         guard peek() == UInt8(ascii: "{"), let end = input[index...].firstIndex(of: UInt8(ascii: "}")) else {
             throw fail(#"has \p without a name in braces"#)
         }
@@ -164,9 +170,20 @@ struct OnigurumaTranslation {
             name.removeFirst()
         }
         let text = String(decoding: name, as: UTF8.self)
+        if let set = Self.propertySets[text.lowercased()], !(negated && inClass) {
+            return inClass ? set : "[\(negated ? "^" : "")\(set)]"
+        }
         let known = Self.propertyNames[text.lowercased()] ?? text
         return "\\\(negated ? "P" : "p"){\(known)}"
     }
+
+    /// Properties that PCRE2 has under no name of its own, and POSIX brackets, as the inside of a class.
+    private static let propertySets = ["word": word, "alnum": #"\p{Alphabetic}\p{Nd}"#, "blank": #"\p{Zs}\x{9}"#, "space": space]
+    private static let posixSets = [
+        "alpha": #"\p{Alphabetic}"#, "alnum": #"\p{Alphabetic}\p{Nd}"#, "upper": #"\p{Uppercase}"#, "lower": #"\p{Lowercase}"#,
+        "digit": #"\p{Nd}"#, "space": space, "word": posixWord, "punct": #"\p{P}\p{S}"#, "cntrl": #"\p{Cc}"#, "blank": #"\p{Zs}\x{9}"#,
+        "xdigit": "0-9a-fA-F",
+    ]
 
     /// Long names of the general categories and POSIX names, without separators, in lower case.
     private static let propertyNames: [String: String] = [
@@ -177,8 +194,7 @@ struct OnigurumaTranslation {
         "finalpunctuation": "Pf", "otherpunctuation": "Po", "symbol": "S", "mathsymbol": "Sm", "currencysymbol": "Sc",
         "modifiersymbol": "Sk", "othersymbol": "So", "separator": "Z", "spaceseparator": "Zs", "lineseparator": "Zl",
         "paragraphseparator": "Zp", "other": "C", "control": "Cc", "format": "Cf", "privateuse": "Co", "unassigned": "Cn",
-        "alpha": "Alphabetic", "upper": "Uppercase", "lower": "Lowercase", "digit": "Nd", "punct": "P", "alnum": "Xan",
-        "space": "White_Space", "whitespace": "White_Space", "blank": "Zs", "cntrl": "Cc", "word": "Xwd",
+        "alpha": "Alphabetic", "upper": "Uppercase", "lower": "Lowercase", "digit": "Nd", "punct": "P", "whitespace": "White_Space", "cntrl": "Cc",
         "l": "L", "lu": "Lu", "ll": "Ll", "lt": "Lt", "lm": "Lm", "lo": "Lo", "m": "M", "mn": "Mn", "mc": "Mc", "me": "Me", "n": "N",
         "nd": "Nd", "nl": "Nl", "no": "No", "p": "P", "pc": "Pc", "pd": "Pd", "ps": "Ps", "pe": "Pe", "pi": "Pi", "pf": "Pf",
         "po": "Po", "s": "S", "sm": "Sm", "sc": "Sc", "sk": "Sk", "so": "So", "z": "Z", "zs": "Zs", "zl": "Zl", "zp": "Zp", "c": "C",
@@ -206,7 +222,8 @@ struct OnigurumaTranslation {
                 index += 2
                 operands.append(("", []))
             } else if starts(with: "[:"), let end = posixEnd() {
-                operands[operands.count - 1].plain += String(decoding: input[index..<end], as: UTF8.self)
+                let name = String(decoding: input[(index + 2)..<(end - 2)], as: UTF8.self)
+                operands[operands.count - 1].plain += Self.posixSets[name] ?? String(decoding: input[index..<end], as: UTF8.self)
                 index = end
             } else if byte == UInt8(ascii: "[") {
                 operands[operands.count - 1].nested.append(try characterClass(depth: depth + 1))

@@ -82,14 +82,13 @@ final class AddedTokenMatcher: Sendable {
                     guard ScalarClass.of(UTF8Text.scalar(base, previous)).has(.whiteSpace) else { break }
                     start = previous
                 }
-                start = max(start, taken)
+                start = min(max(start, taken), stop)
             }
             if token.stripsRight {
                 while stop < text.count, ScalarClass.of(UTF8Text.scalar(base, stop)).has(.whiteSpace) { stop += UTF8Text.width(base[stop]) }
             }
-            // The search goes on after the token itself; what white space it swallowed cannot be taken again.
-            if start < taken { start = min(taken, stop) }
-            found.append(Match(token: Int(match.id), range: start..<max(start, stop)))
+            // A token that the one before it swallowed as white space still counts, in its own place; so does the reference.
+            found.append(Match(token: Int(match.id), range: start..<stop))
             taken = stop
         }
         return found

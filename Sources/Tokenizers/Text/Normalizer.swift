@@ -11,8 +11,6 @@ indirect enum Normalizer: Sendable {
     case byteLevel
     case nmt
     case sequence([Normalizer])
-    /// SentencePiece: runs of spaces become one, none are left at the ends.
-    case removeExtraSpaces
     case sentencePiece(SentencePieceNormalizer)
 
     enum Matcher: Sendable {
@@ -64,7 +62,6 @@ indirect enum Normalizer: Sendable {
             }
             if lowercases { Self.lowercase(&text) }
         case .sentencePiece(let rules): try rules.apply(&text)
-        case .removeExtraSpaces: Self.removeExtraSpaces(&text)
         }
     }
 
@@ -147,19 +144,5 @@ indirect enum Normalizer: Sendable {
             }
         }
         if found { text.transform(nil, changes) }
-    }
-
-    private static func removeExtraSpaces(_ text: inout WorkText) {
-        Self.strip(&text, left: true, right: true)
-        var runs: [Range<Int>] = [], start = -1
-        for (index, byte) in text.bytes.enumerated() {
-            if byte == 0x20 {
-                if start < 0 { start = index }
-            } else if start >= 0 {
-                if index - start > 1 { runs.append(start..<index) }
-                start = -1
-            }
-        }
-        text.replace(runs, with: [0x20])
     }
 }

@@ -59,6 +59,20 @@ indirect enum PostProcessor: Sendable {
         }
     }
 
+    /// Which text each resulting part is of; -1 for added tokens.
+    func sources(of count: Int, special: Bool) -> [Int32] {
+        let probes = (0..<count).map { text -> Encoding in
+            var probe = Encoding()
+            probe.ids = [Int32.min + Int32(truncatingIfNeeded: text)]
+            probe.typeIDs = [0]
+            probe.offsets = [0..<0]
+            return probe
+        }
+        return process(probes, special: special) { _, _ in (0, 0) }.map { part in
+            part.ids.first.map { $0 < 0 ? $0 - Int32.min : -1 } ?? -1
+        }
+    }
+
     private static func added(_ ids: [Int32], _ type: Int32) -> Encoding {
         var encoding = Encoding()
         encoding.ids = ids

@@ -14,6 +14,8 @@ struct WorkText {
     let isTracked: Bool
     /// Where the stretch begins in the original text.
     let origin: Int
+    /// Whether the original text ends with the stretch.
+    var reachesEnd = true
 
     init(_ text: UnsafeBufferPointer<UInt8>, origin: Int, tracked: Bool) {
         bytes = Array(text)
