@@ -1,8 +1,9 @@
 # Needletail: `make serve` and `make test` do everything on a fresh Debian machine that has a Swift toolchain.
 
 SWIFT ?= swift
-# One configuration builds the product and the tests, so nothing is compiled twice.
+# The product carries the Swift runtime in it; the testing library is only there as a shared one, so tests are built apart.
 BUILD := $(SWIFT) build -c release --static-swift-stdlib
+TESTS := -c release --scratch-path .build-tests
 BINARY := .build/release/needletail
 MODELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/needletail/models
 PORT ?= 8000
@@ -25,14 +26,18 @@ build: setup
 model: build
 	Scripts/default-model.sh $(BINARY) "$(MODELS)"
 
-test: setup
-	$(BUILD) --product needletail
-	$(BUILD) --build-tests
-	$(SWIFT) test -c release --static-swift-stdlib --skip-build
+test: build
+	$(SWIFT) build $(TESTS) --build-tests
+	$(MAKE) --no-print-directory model
+	$(SWIFT) test $(TESTS) --skip-build
 	Tests/clients/run.sh $(BINARY) "$(MODELS)"
+
+fuzz: setup
+	$(SWIFT) build $(TESTS) --product fuzz-readers
+	.build-tests/release/fuzz-readers --inputs 200000
 
 setup:
 	@Scripts/setup.sh
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-tests

