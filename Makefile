@@ -34,7 +34,7 @@ test: build
 
 fuzz: setup
 	$(SWIFT) build $(TESTS) --product fuzz-readers
-	.build-tests/release/fuzz-readers --inputs 200000
+	.build-tests/release/fuzz-readers all 200000 1
 
 setup:
 	@Scripts/setup.sh

@@ -101,6 +101,7 @@ let package = Package(
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
         tests("Compute", ["Compute"]),
         tests("Golden", ["Compute", "Golden"]),
+        tests("Models", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),

@@ -26,6 +26,11 @@ package struct DecoderDescription: Sendable, Equatable {
 package struct LayerDescription: Sendable, Equatable {
     package var attention: AttentionDescription
     package var mlp: MLPDescription
+
+    package init(attention: AttentionDescription, mlp: MLPDescription) {
+        self.attention = attention
+        self.mlp = mlp
+    }
 }
 
 package struct AttentionDescription: Sendable, Equatable {
@@ -44,6 +49,19 @@ package struct AttentionDescription: Sendable, Equatable {
     /// Norm of each query and key head.
     package var headNorm: Norm.Kind?
 
+    package init(
+        heads: Int, kvHeads: Int, headDimension: Int, rope: RopeFrequencies? = nil, slidingWindow: Int? = nil, projectionBias: Bias = .none,
+        outputBias: Bias = .none
+    ) {
+        self.heads = heads
+        self.kvHeads = kvHeads
+        self.headDimension = headDimension
+        self.rope = rope
+        self.slidingWindow = slidingWindow
+        self.projectionBias = projectionBias
+        self.outputBias = outputBias
+    }
+
     package var effectiveScale: Float { scale ?? 1 / Float(headDimension).squareRoot() }
 }
 
@@ -51,6 +69,12 @@ package struct MLPDescription: Sendable, Equatable {
     package var intermediateSize: Int
     package var activation: Activation
     package var bias = Bias.none
+
+    package init(intermediateSize: Int, activation: Activation, bias: Bias = .none) {
+        self.intermediateSize = intermediateSize
+        self.activation = activation
+        self.bias = bias
+    }
 }
 
 /// Whether a linear layer has a bias.

@@ -1,0 +1,42 @@
+import Models
+import Step
+import Testing
+
+@Suite struct KVCachePlanTests {
+    private func layers(_ windows: [Int?]) -> [LayerDescription] {
+        windows.map { window in
+            LayerDescription(
+                attention: AttentionDescription(heads: 2, kvHeads: 1, headDimension: 16, slidingWindow: window),
+                mlp: MLPDescription(intermediateSize: 32, activation: .silu))
+        }
+    }
+
+    @Test func oneKindIsOneGroup() {
+        let plan = KVCachePlan(layers([nil, nil, nil]))
+        #expect(plan.groups == [KVCacheGroup(slidingWindow: nil)])
+        #expect(plan.layersPerGroup == [3])
+        #expect(plan.places.map(\.layer) == [0, 1, 2])
+    }
+
+    @Test func mixedLayersFormGroupsOfEqualSize() {
+        // Ten full layers among twenty sliding ones: three groups of ten, as in vLLM.
+        let plan = KVCachePlan(layers((0..<30).map { $0 % 3 == 2 ? nil : 1024 }))
+        #expect(plan.layersPerGroup == [10, 10, 10])
+        #expect(plan.groups.count { $0.slidingWindow == nil } == 1)
+    }
+
+    @Test func nearlyEqualCountsShareTheLarger() {
+        let plan = KVCachePlan(layers([nil, nil, nil, 8, 8]))
+        #expect(plan.layersPerGroup == [3, 2])
+    }
+
+    @Test func everyLayerHasAPlaceOfItsOwn() {
+        let plan = KVCachePlan(layers((0..<26).map { $0 % 6 == 5 ? nil : 512 }))
+        let places = plan.places.map { $0.group * 100 + $0.layer }
+        #expect(Set(places).count == 26)
+        for (layer, place) in plan.places.enumerated() {
+            #expect(plan.groups[place.group].slidingWindow == (layer % 6 == 5 ? nil : 512))
+            #expect(place.layer < plan.layersPerGroup[place.group])
+        }
+    }
+}

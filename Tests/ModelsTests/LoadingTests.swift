@@ -1,0 +1,90 @@
+import Compute
+import JSON
+import Models
+import Tensors
+import Testing
+import Weights
+
+/// A spoilt checkpoint is refused with an error that names what is wrong.
+@Suite struct LoadingTests {
+    private func load(_ checkpoint: borrowing TinyCheckpoint) throws {
+        try checkpoint.write()
+        let source = try ModelSource(path: checkpoint.folder)
+        _ = try source.load(
+            on: CPUBackend(.init(threadCount: 1, maxBatchedTokens: 64)), options: ModelOptions(cacheByteCount: 1 << 20, maxBatchedTokens: 64))
+    }
+
+    @Test func loadsAsItIs() throws {
+        try load(TinyCheckpoint())
+    }
+
+    @Test func missingTensor() throws {
+        var checkpoint = try TinyCheckpoint()
+        checkpoint.tensors.removeAll { $0.name.hasSuffix("k_proj.weight") }
+        let error = #expect(throws: LoadError.self) { try load(checkpoint) }
+        #expect("\(error)".contains("model.layers.0.self_attn.k_proj.weight"))
+    }
+
+    @Test func misshapenTensor() throws {
+        var checkpoint = try TinyCheckpoint()
+        checkpoint.tensors[9].shape = [47, 32]
+        let error = #expect(throws: LoadError.self) { try load(checkpoint) }
+        #expect("\(error)".contains("gate_proj") && "\(error)".contains("47"))
+    }
+
+    @Test func leftOverTensor() throws {
+        var checkpoint = try TinyCheckpoint()
+        checkpoint.tensors.append(("model.layers.0.self_attn.extra.weight", .f32, [4]))
+        let error = #expect(throws: LoadError.self) { try load(checkpoint) }
+        #expect("\(error)".contains("extra"))
+    }
+
+    @Test func wrongElementType() throws {
+        var checkpoint = try TinyCheckpoint()
+        checkpoint.tensors[5].dtype = .i32
+        #expect(throws: BackendError.self) { try load(checkpoint) }
+    }
+
+    @Test(arguments: [
+        ("num_attention_heads", JSONValue.int(0)), ("num_attention_heads", 3), ("num_key_value_heads", 3), ("hidden_size", -32), ("hidden_size", "big"),
+        ("num_hidden_layers", 1_000_000), ("rope_theta", -1.0), ("hidden_act", "swoosh"), ("head_dim", 15), ("vocab_size", 0), ("vocab_size", 41),
+        ("rope_scaling", ["type": "sideways", "factor": 2.0]), ("rope_scaling", ["type": "linear", "factor": 0.0]),
+        ("rope_scaling", ["rope_type": "llama3", "factor": 8.0]), ("architectures", ["NobodyForCausalLM"]), ("architectures", []),
+        ("intermediate_size", 1e30),
+    ])
+    func absurdConfiguration(_ key: String, _ value: JSONValue) throws {
+        var checkpoint = try TinyCheckpoint()
+        checkpoint.config[key] = value
+        #expect(throws: LoadError.self) { try load(checkpoint) }
+    }
+
+    @Test func cacheTooSmall() throws {
+        let checkpoint = try TinyCheckpoint()
+        try checkpoint.write()
+        let source = try ModelSource(path: checkpoint.folder)
+        #expect(throws: ModelError.self) {
+            _ = try source.load(
+                on: CPUBackend(.init(threadCount: 1, maxBatchedTokens: 64)), options: ModelOptions(cacheByteCount: 100, maxBatchedTokens: 64))
+        }
+    }
+
+    /// Random edits of the configuration: an answer or an error, never a trap.
+    @Test func mutatedConfigurationNeverTraps() throws {
+        let keys = ["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "vocab_size",
+            "max_position_embeddings", "rope_theta", "rope_scaling", "rms_norm_eps", "sliding_window", "layer_types", "partial_rotary_factor"]
+        let values: [JSONValue] = [0, -1, 1, 2, 3, 7, 64, 1e9, 1e300, -0.5, "x", nil, true, [1, 2], ["type": "yarn"], .int(.max), .int(.min),
+            ["type": "yarn", "factor": 1e300], ["rope_type": "longrope", "short_factor": [1.0], "long_factor": []], ["type": "dynamic", "factor": -1]]
+        let architectures = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"]
+        let base = try TinyCheckpoint().config
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<5_000 {
+            var config = base
+            config["architectures"] = [.string(architectures.randomElement(using: &generator) ?? "")]
+            for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                config[keys.randomElement(using: &generator) ?? ""] = values.randomElement(using: &generator)
+            }
+            let reader = ConfigReader(JSONObject(config.map { ($0.key, $0.value) }), file: "config.json")
+            if let description = try? DecoderFamilies.describe(reader) { #expect(!description.layers.isEmpty) }
+        }
+    }
+}
