@@ -111,7 +111,11 @@ package struct ChatLoop {
             output.note("(took back the last question; \(history.turns.count) turns are left)")
         case .stats: output.note(lastAnswer?.summary ?? "(there is no answer yet)")
         case .save(let path):
-            try TextFile.write(history.json.text + "\n", to: path)
+            do {
+                try TextFile.write(history.json.text + "\n", to: path)
+            } catch {
+                throw ChatError(error.description)
+            }
             output.note("(saved \(history.turns.count) turns to \(path))")
         case .load(let path):
             history = try Self.read(path)
@@ -121,10 +125,11 @@ package struct ChatLoop {
     }
 
     private static func read(_ path: String) throws(ChatError) -> ChatHistory {
-        let bytes = try TextFile.read(path)
         let json: JSONValue
         do {
-            json = try JSONValue(parsing: bytes)
+            json = try JSONValue(parsing: try TextFile.read(path))
+        } catch let error as TextFileError {
+            throw ChatError(error.description)
         } catch {
             throw ChatError("\(path) is not JSON: \(error)")
         }

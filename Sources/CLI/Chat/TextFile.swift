@@ -2,7 +2,7 @@ import Glibc
 
 /// Whole files of the user's.
 enum TextFile {
-    static func read(_ path: String) throws(ChatError) -> [UInt8] {
+    static func read(_ path: String) throws(TextFileError) -> [UInt8] {
         guard let file = fopen(path, "r") else { throw failure("read", path) }
         defer { fclose(file) }
         var bytes: [UInt8] = [], piece = [UInt8](repeating: 0, count: 1 << 16)
@@ -17,7 +17,7 @@ enum TextFile {
     }
 
     /// Replaces the file at once, or leaves it as it was.
-    static func write(_ text: String, to path: String) throws(ChatError) {
+    static func write(_ text: String, to path: String) throws(TextFileError) {
         let temporary = "\(path).\(getpid()).tmp"
         guard let file = fopen(temporary, "w") else { throw failure("write", path) }
         let bytes = Array(text.utf8)
@@ -30,7 +30,12 @@ enum TextFile {
         }
     }
 
-    private static func failure(_ verb: String, _ path: String) -> ChatError {
-        ChatError("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    private static func failure(_ verb: String, _ path: String) -> TextFileError {
+        TextFileError("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
+}
+
+package struct TextFileError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
 }
