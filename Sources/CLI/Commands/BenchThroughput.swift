@@ -1,4 +1,5 @@
 import ArgumentParser
+import Server
 import Engine
 import JSON
 import Progress

@@ -1,4 +1,7 @@
 import ArgumentParser
+import OpenAI
+import Engine
+import Server
 import JSON
 import Progress
 
