@@ -26,11 +26,11 @@ build: setup
 model: build
 	Scripts/default-model.sh $(BINARY) "$(MODELS)"
 
-test: build
+test: setup
 	$(SWIFT) build $(TESTS) --build-tests
-	$(MAKE) --no-print-directory model
+	Scripts/default-model.sh .build-tests/release/needletail "$(MODELS)"
 	$(SWIFT) test $(TESTS) --skip-build
-	Tests/clients/run.sh $(BINARY) "$(MODELS)"
+	Tests/clients/run.sh .build-tests/release/needletail "$(MODELS)"
 
 fuzz: setup
 	$(SWIFT) build $(TESTS) --product fuzz-readers
