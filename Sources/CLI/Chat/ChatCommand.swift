@@ -32,7 +32,7 @@ package enum ChatCommand: Sendable, Equatable {
     /// The text that a line which is no command sends.
     package static func message(of line: String) -> String { line.hasPrefix("//") ? String(line.dropFirst()) : line }
 
-    static let help = """
+    static let helpText = """
         /system TEXT       set the system message (alone: show it; "" takes it away)
         /set NAME VALUE    change \(ChatSettings.names.joined(separator: ", "));
                            VALUE default goes back to the start; alone: show all

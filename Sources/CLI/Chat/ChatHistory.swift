@@ -1,4 +1,4 @@
-import JSON
+package import JSON
 
 /// A conversation as question-and-answer turns, so that roles always alternate as chat templates want it.
 package struct ChatHistory: Sendable, Equatable {

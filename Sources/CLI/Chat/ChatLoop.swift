@@ -1,5 +1,5 @@
 import JSON
-import Sampling
+package import Sampling
 
 /// Reads lines, obeys commands, asks the model, keeps the conversation.
 package struct ChatLoop {
@@ -90,7 +90,7 @@ package struct ChatLoop {
     /// - Returns: false if the chat is over.
     private mutating func obey(_ command: ChatCommand) async throws(ChatError) -> Bool {
         switch command {
-        case .help: output.note(ChatCommand.help)
+        case .help: output.note(ChatCommand.helpText)
         case .exit: return false
         case .clear:
             history.clear()

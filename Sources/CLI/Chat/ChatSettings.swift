@@ -1,4 +1,4 @@
-import Sampling
+package import Sampling
 
 /// Sampling that `/set` changes, over what the command line and the checkpoint gave.
 package struct ChatSettings: Sendable {

@@ -1,6 +1,8 @@
+import Engine
 import JSON
 import OpenAI
 import Sampling
+import Server
 
 /// The model of this process as a chat's partner.
 struct SessionChatModel: ChatModel {

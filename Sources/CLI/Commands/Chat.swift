@@ -1,6 +1,9 @@
 import ArgumentParser
+import Engine
 import JSON
+import OpenAI
 import Progress
+import Server
 
 /// `needletail chat`.
 struct Chat: AsyncParsableCommand {
