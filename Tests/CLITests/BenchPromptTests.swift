@@ -19,7 +19,7 @@ import Testing
         #expect(prompts != random.make(300, seed: 2))
         #expect(Set(prompts.map { ids($0).count }) == Set(14...34))
         #expect(Set(prompts.map(\.outputTokens)) == Set(5...15))
-        #expect(prompts.allSatisfy { $0.inputTokens == ids($0).count && ids($0).allSatisfy((100..<110).contains) })
+        #expect(prompts.allSatisfy { $0.inputTokens == ids($0).count && ids($0).allSatisfy { 100 <= $0 && $0 < 110 } })
         #expect(Set(prompts.map { ids($0).prefix(4) }).count == 1)
     }
 

@@ -1,4 +1,5 @@
 import CLI
+import JSON
 import Sampling
 import Synchronization
 import Testing

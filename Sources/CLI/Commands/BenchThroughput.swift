@@ -4,6 +4,7 @@ import Engine
 import JSON
 import Progress
 import Sampling
+import Server
 
 /// `needletail bench throughput`.
 struct BenchThroughput: AsyncParsableCommand {

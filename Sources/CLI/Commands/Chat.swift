@@ -1,9 +1,9 @@
 import ArgumentParser
-import OpenAI
 import Engine
-import Server
 import JSON
+import OpenAI
 import Progress
+import Server
 
 /// `needletail chat`.
 struct Chat: AsyncParsableCommand {
