@@ -23,4 +23,5 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 [ -n "$port" ] || { cat "$log" >&2; echo "the server did not start" >&2; exit 1; }
+echo "skipped 1 check: json_schema (structured output is not there yet)"
 "$venv/bin/python" "$here/openai_client.py" --base-url "http://127.0.0.1:$port/v1" --model smollm2 --api-key test-key --skip "^json_schema$" || { tail -n 20 "$log" >&2; exit 1; }
