@@ -11,7 +11,8 @@ struct SmolLM2Tests {
         let report = try GreedyVerifier(precision: precision, threadCount: 2).verify(Fixtures.path("smollm2/greedy.json"), model: model)
         #expect(report.prompts == 20)
         #expect(report.failures.isEmpty, "\(report.failures.joined(separator: "; "))")
-        // In float32 only four prompts come to a near tie; with 8-bit activations many margins are within their rounding.
-        #expect(report.tokensCompared >= (precision == .float32 ? 1100 : 60))
+        for tie in report.nearTies { print("\(precision): '\(tie.prompt)' leaves the reference at token \(tie.step), where its margin is \(tie.margin) std") }
+        // In float32 hardly any prompt comes to a near tie; with 8-bit activations many margins are within their rounding.
+        #expect(report.tokensCompared >= (precision == .float32 ? 1100 : 300))
     }
 }

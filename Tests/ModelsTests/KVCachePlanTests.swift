@@ -1,3 +1,4 @@
+import Compute
 import Models
 import Step
 import Testing

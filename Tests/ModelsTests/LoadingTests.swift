@@ -45,13 +45,15 @@ import Weights
         #expect(throws: BackendError.self) { try load(checkpoint) }
     }
 
-    @Test(arguments: [
+    static let absurd: [(String, JSONValue)] = [
         ("num_attention_heads", JSONValue.int(0)), ("num_attention_heads", 3), ("num_key_value_heads", 3), ("hidden_size", -32), ("hidden_size", "big"),
         ("num_hidden_layers", 1_000_000), ("rope_theta", -1.0), ("hidden_act", "swoosh"), ("head_dim", 15), ("vocab_size", 0), ("vocab_size", 41),
         ("rope_scaling", ["type": "sideways", "factor": 2.0]), ("rope_scaling", ["type": "linear", "factor": 0.0]),
         ("rope_scaling", ["rope_type": "llama3", "factor": 8.0]), ("architectures", ["NobodyForCausalLM"]), ("architectures", []),
         ("intermediate_size", 1e30),
-    ])
+    ]
+
+    @Test(arguments: absurd)
     func absurdConfiguration(_ key: String, _ value: JSONValue) throws {
         var checkpoint = try TinyCheckpoint()
         checkpoint.config[key] = value

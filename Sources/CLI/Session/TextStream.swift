@@ -32,11 +32,11 @@ struct TextStream {
             case .started: break
             case .tokens(let tokens):
                 if first == nil { first = clock.now }
+                outcome.outputTokens += tokens.tokenIDs.count
                 for id in tokens.tokenIDs where !isEnd(id, sampling) { detokenizer.append(id, to: &bytes) }
             case .finished(let finish):
                 detokenizer.finish(into: &bytes)
                 outcome.reason = finish.reason
-                outcome.outputTokens = finish.outputTokens
             }
             if !bytes.isEmpty {
                 let text = String(decoding: bytes, as: UTF8.self)
