@@ -19,12 +19,17 @@ package final class ThreadPool: @unchecked Sendable {
     private let sleepers = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
     private let startedWorkers = Atomic<Int>(0)
+    /// Where the caller was when it last woke workers.
+    private let callerCore = Atomic<Int>(-1)
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let wake: UnsafeMutablePointer<pthread_cond_t>
     private var threads: [pthread_t] = []
 
-    /// Rounds of waiting (about 40 ns each) before a worker sleeps: long enough to bridge sampling and scheduling between two steps.
-    private static let spinRounds = 6_000
+    /// Rounds of waiting before a worker sleeps, half a microsecond each after the first ones: long enough to bridge sampling and scheduling
+    /// between two steps.
+    private static let spinRounds = 2_000
+    /// Rounds (about 40 ns each) in which a waiting thread keeps its core to itself.
+    private static let pauseRounds = 200
 
     /// - Parameter threadCount: threads that run chunks, the caller included.
     package init(threadCount: Int) {
@@ -85,6 +90,7 @@ package final class ThreadPool: @unchecked Sendable {
     private func announce() {
         generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+            callerCore.store(Int(nt_current_core()), ordering: .relaxed)
             pthread_mutex_lock(mutex)
             pthread_cond_broadcast(wake)
             pthread_mutex_unlock(mutex)
@@ -113,20 +119,24 @@ package final class ThreadPool: @unchecked Sendable {
     }
 
     private func waitForGeneration(after seen: Int) {
-        for _ in 0..<Self.spinRounds {
+        var rounds = 0
+        while rounds < Self.spinRounds {
             if generation.load(ordering: .acquiring) != seen { return }
-            nt_cpu_pause()
+            pauseBriefly(&rounds)
         }
         pthread_mutex_lock(mutex)
         sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
         while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
         sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         pthread_mutex_unlock(mutex)
+        // The kernel may wake a worker on the caller's core and, where cores share no cache (as virtual machines often say), leave both
+        // there for seconds beside an idle one.
+        nt_leave_core(Int32(callerCore.load(ordering: .relaxed)))
     }
 
-    /// Spins, and lets other threads have the core when the wait grows long (a worker lost its core).
+    /// Spins for some microseconds, then lets other threads have the core between two looks: the one waited for may need this very core.
     private func pauseBriefly(_ rounds: inout Int) {
         rounds += 1
-        if rounds > 2_000 { sched_yield() } else { nt_cpu_pause() }
+        if rounds > Self.pauseRounds { sched_yield() } else { nt_cpu_pause() }
     }
 }

@@ -24,6 +24,11 @@ nt_isa nt_set_isa(nt_isa level);
 /// "portable", "avx2", "avx512", "avx512-bf16".
 const char *nt_isa_name(nt_isa level);
 
+/// Number of the core that runs the calling thread, as the kernel counts; -1 where it does not tell.
+int nt_current_core(void);
+/// Moves the calling thread to another core that it may use, if it runs on `core` and there is one. Which cores it may use stays as it was.
+void nt_leave_core(int core);
+
 /// One turn of a spin loop.
 static inline void nt_cpu_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
