@@ -31,6 +31,7 @@ test: setup
 	Scripts/default-model.sh .build-tests/release/needletail "$(MODELS)"
 	$(SWIFT) test $(TESTS) --skip-build
 	Tests/clients/run.sh .build-tests/release/needletail "$(MODELS)"
+	python3 Tests/clients/soak.py --binary .build-tests/release/needletail --minutes 0.7 --model "$$(.build-tests/release/needletail download --quiet)"
 
 fuzz: setup
 	$(SWIFT) build $(TESTS) --product fuzz-readers

@@ -40,7 +40,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        .target(name: "CKernels"),
+        .target(name: "CKernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         room("JSON"),
@@ -88,6 +88,7 @@ let package = Package(
         .executableTarget(name: "needletail", dependencies: ["CLI"], swiftSettings: strict),
         .target(name: "FuzzReaders", dependencies: ["Tensors", "Weights"], path: "Fuzz/FuzzReaders", swiftSettings: strict),
         .executableTarget(name: "fuzz-readers", dependencies: ["FuzzReaders"], path: "Fuzz/fuzz-readers", swiftSettings: strict),
+        .executableTarget(name: "kernels-bench", dependencies: ["CKernels"], path: "Benchmarks/kernels"),
         .executableTarget(
             name: "tokenizer-bench", dependencies: ["Tokenizers"], path: "Benchmarks/tokenizers", exclude: ["bench.py", "README.md"],
             swiftSettings: strict),

@@ -80,6 +80,8 @@ extension ModelSource {
         let decoder = try Decoder(
             description, weights: weights, backend: backend, places: cachePlan.places, maxTokens: options.maxBatchedTokens, progress: progress)
         try weights.requireAllUsed(ignoring: description.ignoredTensors)
+        // Block-quantised weights were repacked: their pages in the file are not needed in memory any more.
+        if checkpoint.gguf != nil { checkpoint.advise(.dontNeed) }
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
         spec.lengthDependentBeyond = description.layers.compactMap { $0.attention.rope?.lengthDependentBeyond }.min()

