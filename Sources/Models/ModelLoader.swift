@@ -1,5 +1,6 @@
 package import Compute
 import Step
+import Tensors
 package import Weights
 
 /// A checkpoint that has been looked at: what the model is, before its weights are touched.

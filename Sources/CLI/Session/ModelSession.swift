@@ -45,7 +45,10 @@ struct ModelSession {
             wantedLength: options.maxModelLen?.count, available: MachineMemory.available)
         var modelOptions = ModelOptions(cacheByteCount: plan.cacheBytes, maxBatchedTokens: options.maxNumBatchedTokens)
         modelOptions.blockSize = options.blockSize
-        let runner = try source.load(on: backend, options: modelOptions)
+        let item = progress.begin("loading \(local.name)", total: source.description.layers.count + 1, unit: .items("parts"))
+        let runner = try source.load(on: backend, options: modelOptions) { done, _ in progress.move(item, to: done) }
+        progress.finish(item, .done)
+        progress.close()
         clock.mark("weights")
         let textModel = try await text
         clock.mark("tokenizer")
