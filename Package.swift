@@ -103,7 +103,7 @@ let package = Package(
         tests("Compute", ["Compute"]),
         tests("Golden", ["Compute", "Golden"]),
         tests("Models", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
-        tests("Integration", ["Compute", "Engine", "JSON", "Models", "Sampling", "Step", "Tensors", "Weights"]),
+        tests("Integration", ["AllocationCounter", "Compute", "Engine", "JSON", "Models", "Sampling", "Step", "Tensors", "Weights"]),
         tests("CLI", ["CLI", "JSON", "Sampling"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

@@ -9,14 +9,17 @@ final class CPUCache {
     let bytesPerBlock: Int
     private let type: nt_type
     private let memory: HostMemory
+    private let populator: CachePopulator
 
-    init(_ layout: KVCacheLayout, type: nt_type, blockCount: Int) throws {
+    /// - Parameter tokensAhead: tokens whose memory is asked for before they come.
+    init(_ layout: KVCacheLayout, type: nt_type, blockCount: Int, tokensAhead: Int) throws {
         self.layout = layout
         self.type = type
         self.blockCount = blockCount
         bytesPerPage = Self.bytesPerPage(layout, type: type)
         bytesPerBlock = bytesPerPage * layout.layersPerBlock
         memory = try HostMemory(byteCount: bytesPerBlock * blockCount, for: "the KV cache")
+        populator = CachePopulator(memory, margin: max(64 << 20, tokensAhead / layout.blockSize * bytesPerBlock))
     }
 
     static func bytesPerPage(_ layout: KVCacheLayout, type: nt_type) -> Int {
@@ -42,6 +45,11 @@ final class CPUCache {
         return cache
     }
 
+    /// Notes the highest block of a step; fresh ones are handed out in rising order.
+    func use(upTo block: Int) {
+        populator.use(upTo: (block + 1) * bytesPerBlock)
+    }
+
     func copyBlock(from source: Int, to destination: Int) {
         memcpy(memory.base + destination * bytesPerBlock, memory.base + source * bytesPerBlock, bytesPerBlock)
     }
@@ -62,6 +70,6 @@ extension CPUBackend {
     }
 
     package func makeCache(_ layout: KVCacheLayout, blockCount: Int) throws {
-        cache = try CPUCache(layout, type: cacheElement, blockCount: blockCount)
+        cache = try CPUCache(layout, type: cacheElement, blockCount: blockCount, tokensAhead: 2 * configuration.maxBatchedTokens)
     }
 }
