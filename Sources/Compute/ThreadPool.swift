@@ -66,6 +66,7 @@ package final class ThreadPool: @unchecked Sendable {
     /// Runs `body` for each chunk `0 ..< count` once, on the pool's threads; returns when all are done.
     ///
     /// `body` gets the chunk and the worker (`0 ..< threadCount`) that runs it, which names the scratch memory it may use.
+    /// A loop on several threads makes one small allocation, by which Swift watches that `body` does not escape.
     /// Not to be called from inside `body`, nor from two threads at once.
     package func parallelFor(_ count: Int, _ body: (_ chunk: Int, _ worker: Int) -> Void) {
         guard count > 1, !threads.isEmpty else {
