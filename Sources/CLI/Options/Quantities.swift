@@ -57,4 +57,7 @@ package struct TokenCount: ExpressibleByArgument, Sendable, Equatable {
 
 extension ByteSize {
     init(count: Int) { self.count = count }
+
+    /// In `--help`.
+    package var defaultValueDescription: String { Self.text(count) }
 }

@@ -40,7 +40,7 @@ struct ServerFlags: ParsableArguments {
     var allowCredentials = false
 
     @Option(help: "Largest request body.")
-    var maxBodySize = ByteSize(argument: "64MiB") ?? ByteSize(count: 64 << 20)
+    var maxBodySize = ByteSize(count: 64 << 20)
 
     @Option(help: "Seconds that running requests get to finish on SIGTERM.")
     var shutdownTimeout = 5
