@@ -16,8 +16,8 @@ final class CachePopulator: Sendable {
     private let margin: Int
     private let state = Mutex(State())
     private static let queue = DispatchQueue(label: "needletail.kv-cache", qos: .utility)
-    /// Bytes asked for at a time: about a millisecond's work, so that the thread never holds the address space's lock for long.
-    private static let piece = 8 << 20
+    /// Bytes asked for at a time, one large page: the address space stays locked meanwhile.
+    private static let piece = 2 << 20
 
     init(_ memory: HostMemory, margin: Int) {
         self.memory = memory
