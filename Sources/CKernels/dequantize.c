@@ -1,5 +1,5 @@
 // Stored rows of any type to f32, exactly as ggml's reference does it.
-#include "block_types.h"
+#include "expand.h"
 #include "include/nt_quantize.h"
 
 typedef void block_to_f32(const uint8_t *block, float *y);
@@ -77,12 +77,6 @@ static void q6_k(const uint8_t *b, float *y) {
         for (int i = 0; i < 32; i++) y[32 * j + i] = d * (float)(int8_t)b[192 + 2 * j + i / 16] * (float)(u[i] - 32);
     }
 }
-static void q8_k(const uint8_t *b, float *y) {
-    float d;
-    memcpy(&d, b, 4);
-    for (int i = 0; i < 256; i++) y[i] = d * (float)(int8_t)b[4 + i];
-}
-
 static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 /// Twice the e2m1 values; the block scale is halved to match.
 static const int8_t mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
@@ -121,12 +115,19 @@ static block_to_f32 *block_function(nt_type type) {
     case NT_Q4_K: return q4_k;
     case NT_Q5_K: return q5_k;
     case NT_Q6_K: return q6_k;
-    case NT_Q8_K: return q8_k;
     case NT_IQ4_NL: return iq4_nl;
     case NT_IQ4_XS: return iq4_xs;
     case NT_MXFP4: return mxfp4;
     default: return 0;
     }
+}
+
+/// A block by way of its expansion.
+static void expanded(nt_type type, const uint8_t *b, float *y) {
+    uint8_t u[256];
+    float s[16];
+    expand_block(type, b, u, s, 4, 1);
+    for (size_t i = 0; i < nt_block_elements(type); i++) y[i] = s[i / 16] * (float)(u[i] - 128);
 }
 
 bool nt_dequantize_row(nt_type type, const void *src, float *dst, size_t k) {
@@ -138,8 +139,11 @@ bool nt_dequantize_row(nt_type type, const void *src, float *dst, size_t k) {
     }
     block_to_f32 *block = block_function(type);
     size_t elements = nt_block_elements(type), bytes = nt_block_bytes(type);
-    if (!block || k % elements != 0) return false;
+    if ((!block && !type_is_expanded(type)) || k % elements != 0) return false;
     const uint8_t *b = src;
-    for (size_t i = 0; i < k; i += elements, b += bytes) block(b, dst + i);
+    for (size_t i = 0; i < k; i += elements, b += bytes) {
+        if (block) block(b, dst + i);
+        else expanded(type, b, dst + i);
+    }
     return true;
 }

@@ -1,5 +1,6 @@
 // Chooses the level once and forwards every public kernel through the table.
 #include "table.h"
+#include "codebooks.h"
 #include "layouts.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ static void fill(nt_isa level) {
 void nt_kernels_init(void) {
     int empty = 0;
     if (atomic_compare_exchange_strong(&state, &empty, 1)) {
+        nt_codebooks_init();
         fill(nt_cpu_best_isa());
         atomic_store_explicit(&state, 2, memory_order_release);
     }
