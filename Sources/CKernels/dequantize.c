@@ -44,17 +44,12 @@ static void q2_k(const uint8_t *b, float *y) {
     }
 }
 static void q3_k(const uint8_t *b, float *y) {
-    const uint8_t *mask = b, *q = b + 32, *s = b + 96;
+    const uint8_t *mask = b, *q = b + 32;
     float d = read_half(b + 108);
-    int scale[16];
-    for (int j = 0; j < 16; j++) {
-        int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4, high = s[8 + j % 4] >> (2 * (j / 4)) & 3;
-        scale[j] = (low | high << 4) - 32;
-    }
     for (int i = 0; i < 256; i++) {
         int half = i / 128, shift = i % 128 / 32 * 2;
         int code = (q[32 * half + i % 32] >> shift & 3) - (mask[i % 32] >> (i / 32) & 1 ? 0 : 4);
-        y[i] = d * (float)scale[i / 16] * (float)code;
+        y[i] = d * (float)q3_scale(b, i / 16) * (float)code;
     }
 }
 static void q45_k(nt_type type, const uint8_t *b, float *y) {
@@ -77,9 +72,7 @@ static void q6_k(const uint8_t *b, float *y) {
         for (int i = 0; i < 32; i++) y[32 * j + i] = d * (float)(int8_t)b[192 + 2 * j + i / 16] * (float)(u[i] - 32);
     }
 }
-static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-/// Twice the e2m1 values; the block scale is halved to match.
-static const int8_t mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const int8_t iq4_values[16] = {IQ4_VALUES}, mxfp4_values[16] = {MXFP4_VALUES};
 
 static void nibble_table(const int8_t *values, float d, const uint8_t *q, float *y) {
     for (int i = 0; i < 16; i++) {
@@ -90,14 +83,10 @@ static void nibble_table(const int8_t *values, float d, const uint8_t *q, float 
 static void iq4_nl(const uint8_t *b, float *y) { nibble_table(iq4_values, read_half(b), b + 2, y); }
 static void iq4_xs(const uint8_t *b, float *y) {
     float d = read_half(b);
-    uint16_t high = read_u16(b + 2);
-    for (int j = 0; j < 8; j++) {
-        int scale = (b[4 + j / 2] >> (4 * (j % 2)) & 15) | (high >> (2 * j) & 3) << 4;
-        nibble_table(iq4_values, d * (float)(scale - 32), b + 8 + 16 * j, y + 32 * j);
-    }
+    for (int j = 0; j < 8; j++) nibble_table(iq4_values, d * (float)iq4_scale(b, j), b + 8 + 16 * j, y + 32 * j);
 }
 static void mxfp4(const uint8_t *b, float *y) {
-    uint32_t bits = b[0] < 2 ? 0x00200000u << b[0] : (uint32_t)(b[0] - 1) << 23;   // 2^(e - 128)
+    uint32_t bits = e8m0_half_bits(b[0]);
     float d;
     memcpy(&d, &bits, 4);
     nibble_table(mxfp4_values, d, b + 1, y);

@@ -1,6 +1,6 @@
 // Chooses the level once and forwards every public kernel through the table.
 #include "table.h"
-#include "codebooks.h"
+#include "expand.h"
 #include "layouts.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -68,9 +68,9 @@ const char *nt_isa_name(nt_isa level) {
 
 bool nt_linear_supports(nt_act act, nt_type weight) {
     switch (act) {
-    case NT_ACT_F32: return weight == NT_F32 || weight == NT_F16 || weight == NT_BF16 || nt_type_is_packable(weight);
+    case NT_ACT_F32: return nt_block_elements(weight) > 0;
     case NT_ACT_BF16: return weight == NT_BF16;
-    case NT_ACT_Q8: return nt_type_is_packable(weight);
+    case NT_ACT_Q8: return nt_block_elements(weight) > 1;
     }
     return false;
 }
@@ -78,6 +78,7 @@ bool nt_linear_supports(nt_act act, nt_type weight) {
 void nt_linear(const nt_linear_args *a) {
     if (a->m == 0 || a->n_begin >= a->n_end) return;
     if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    else if (type_is_expanded(a->w_type)) nt_kernels.linear_expanded(a);
     else nt_kernels.linear_rows(a);
 }
 

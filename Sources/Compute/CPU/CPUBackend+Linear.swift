@@ -94,7 +94,7 @@ extension CPUBackend {
 
     private func activationType(for weight: nt_type) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
-        if nt_type_is_packable(weight) { return NT_ACT_Q8 }
+        if nt_linear_supports(NT_ACT_Q8, weight) { return NT_ACT_Q8 }
         return weight == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
     }
 
