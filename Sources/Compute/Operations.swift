@@ -23,7 +23,9 @@ package struct Norm {
 }
 
 package enum Activation: Sendable, Equatable {
-    case silu, geluTanh, gelu, relu, reluSquared, identity
+    case silu, geluTanh, gelu, geluQuick, relu, reluSquared, sigmoid, tanh, identity
+    /// gpt-oss: `(clamp(up, ±limit) + 1) * g * sigmoid(alpha * g)` with `g = min(gate, limit)`; without a gated pair, up is 0.
+    case swigluClamped(alpha: Float, limit: Float)
 }
 
 /// What enters a matrix product: the product and what precedes it are one verb, so that a backend can fuse them and narrow the

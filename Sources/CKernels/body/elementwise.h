@@ -139,6 +139,30 @@ static void activate(nt_activation f, const float *gate, size_t gate_stride, con
 #undef CASE
 }
 
+/// gpt-oss: the gate is cut from above, up on both sides, and up counts from 1.
+KERNEL void activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                             size_t rows, size_t k, nt_out out) {
+    struct q8_layout q = q8_layout(k);
+    const vf a = vf_set(-alpha), top = vf_set(limit), bottom = vf_set(-limit), one = vf_set(1.0f);
+    for (size_t r = 0; r < rows; r++) {
+        const float *g = gate + r * gate_stride, *u = up ? up + r * up_stride : 0;
+        char *to = (char *)out.rows + r * out.stride;
+        for (size_t i = 0; i < k; i += 32) {
+            size_t n = min_size(32, k - i);
+            vf v0, v1, u0 = vf_set(0), u1 = vf_set(0);         // a gate of 0 behind the row's end gives 0
+            row_load32(g, i, n, &v0, &v1);
+            if (u) row_load32(u, i, n, &u0, &u1);
+            v0 = vf_min(top, v0);                              // in this order NaN stays NaN
+            v1 = vf_min(top, v1);
+            v0 = v0 / (one + vf_exp(a * v0));
+            v1 = v1 / (one + vf_exp(a * v1));
+            v0 *= one + vf_max(bottom, vf_min(top, u0));
+            v1 *= one + vf_max(bottom, vf_min(top, u1));
+            out_store32(out.type, to, q, i, n, v0, v1);
+        }
+    }
+}
+
 /// y[i] = EXPR of vectors v = y[i], w = x[i].
 #define ELEMENTWISE(NAME, ARGS, SOURCE, EXPR)                                                  \
     static void NAME ARGS {                                                                    \

@@ -38,6 +38,10 @@ typedef enum {
 void nt_activate(nt_activation f, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
                  size_t rows, size_t k, nt_out out);
 
+/// out = (clamp(up, ±limit) + 1) * g * sigmoid(alpha g) with g = min(gate, limit); up NULL = 0. Otherwise as nt_activate.
+void nt_activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                         size_t rows, size_t k, nt_out out);
+
 /// y[i] += x[i].
 void nt_add(float *y, const float *x, size_t count);
 /// y[i] += factor * x[i].
