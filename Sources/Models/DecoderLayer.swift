@@ -72,8 +72,8 @@ struct DecoderLoader {
         spec.slidingWindow = attention.slidingWindow
         spec.rope = attention.rope.map { backend.registerRope($0) }
         if let kind = attention.headNorm {
-            spec.queryNorm = try norm(scope, names.queryNorm, count: attention.headDimension, kind: kind)
-            spec.keyNorm = try norm(scope, names.keyNorm, count: attention.headDimension, kind: kind)
+            spec.queryNorm = HeadNorm(try norm(scope, names.queryNorm, count: attention.headDimension, kind: kind))
+            spec.keyNorm = HeadNorm(try norm(scope, names.keyNorm, count: attention.headDimension, kind: kind))
         }
         spec.cacheGroup = place.group
         spec.cacheLayer = place.layer
