@@ -6,11 +6,29 @@ package final class Matrix {
     package let inputs: Int
     /// What the backend keeps of it.
     package let storage: AnyObject
+    /// The checkpoint's modules that it is made of, in the order of their columns; adapters (LoRA) find their place by them. Empty where
+    /// no adapter can attach.
+    package var modules: [MatrixModule] = []
 
     package init(outputs: Int, inputs: Int, storage: AnyObject) {
         self.outputs = outputs
         self.inputs = inputs
         self.storage = storage
+    }
+}
+
+/// A linear module of a checkpoint inside a matrix.
+package struct MatrixModule: Sendable, Equatable {
+    /// As on the hub, without ".weight": "model.layers.0.self_attn.q_proj".
+    package var name: String
+    /// Where its outputs begin among the matrix's.
+    package var firstColumn: Int
+    package var outputs: Int
+
+    package init(name: String, firstColumn: Int, outputs: Int) {
+        self.name = name
+        self.firstColumn = firstColumn
+        self.outputs = outputs
     }
 }
 
