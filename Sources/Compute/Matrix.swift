@@ -24,11 +24,15 @@ package struct MatrixModule: Sendable, Equatable {
     /// Where its outputs begin among the matrix's.
     package var firstColumn: Int
     package var outputs: Int
+    /// `[outputs]`: which output of the checkpoint's module each of these is, where loading reordered them (fused projections stored head
+    /// by head, rotary pairs); nil where it did not.
+    package var outputOrder: [Int32]?
 
-    package init(name: String, firstColumn: Int, outputs: Int) {
+    package init(name: String, firstColumn: Int, outputs: Int, outputOrder: [Int32]? = nil) {
         self.name = name
         self.firstColumn = firstColumn
         self.outputs = outputs
+        self.outputOrder = outputOrder
     }
 }
 
