@@ -42,6 +42,7 @@ package protocol Backend: AnyObject {
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.
