@@ -108,6 +108,7 @@ void nt_add_scaled(float *y, const float *x, float factor, size_t count) { nt_ke
 void nt_scale(float *y, const float *x, float factor, size_t count) { nt_kernels.scale(y, x, factor, count); }
 void nt_multiply(float *y, const float *x, size_t count) { nt_kernels.multiply(y, x, count); }
 void nt_softcap(float *x, float cap, size_t count) { nt_kernels.softcap(x, cap, count); }
+void nt_clamp(float *x, float limit, size_t count) { nt_kernels.clamp(x, limit, count); }
 void nt_store_rows(const float *x, size_t x_stride, size_t rows, size_t k, nt_out out) { nt_kernels.store_rows(x, x_stride, rows, k, out); }
 void nt_softmax_rows(float *x, size_t x_stride, size_t rows, size_t k) { nt_kernels.softmax_rows(x, x_stride, rows, k); }
 void nt_rope(float *x, size_t tokens, size_t token_stride, size_t heads, size_t head_dim, size_t rot,

@@ -21,6 +21,7 @@ struct nt_table {
     void (*scale)(float *, const float *, float, size_t);
     void (*multiply)(float *, const float *, size_t);
     void (*softcap)(float *, float, size_t);
+    void (*clamp)(float *, float, size_t);
     void (*store_rows)(const float *, size_t, size_t, size_t, nt_out);
     void (*softmax_rows)(float *, size_t, size_t, size_t);
     void (*rope)(float *, size_t, size_t, size_t, size_t, size_t, const float *, const float *, const int32_t *, nt_rope_style);

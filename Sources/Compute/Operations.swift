@@ -45,6 +45,26 @@ package enum LinearInput {
     }
 }
 
+/// Norm of the queries or the keys of a projection.
+package struct HeadNorm {
+    package enum Scope: Sendable, Equatable {
+        /// Each head on its own, all with one weight `[d]`.
+        case shared
+        /// Each head on its own, with a weight of its own: `[heads * d]`, head by head.
+        case perHead
+        /// All heads as one row, weight `[heads * d]`.
+        case whole
+    }
+
+    package var norm: Norm
+    package var scope: Scope
+
+    package init(_ norm: Norm, scope: Scope = .shared) {
+        self.norm = norm
+        self.scope = scope
+    }
+}
+
 /// Attention of one layer over the paged cache.
 package struct AttentionSpec {
     package var heads: Int
@@ -61,9 +81,13 @@ package struct AttentionSpec {
     package var slidingWindow: Int?
     /// Rotary embedding, as registered with the backend; nil for none.
     package var rope: RopeHandle?
-    /// Norm of each query and key head before the rotation.
-    package var queryNorm: Norm?
-    package var keyNorm: Norm?
+    /// Bound on every query, key and value of the projection, applied before anything else (`clip_qkv`); nil for none.
+    package var clip: Float?
+    /// Norms of queries and keys; nil for none.
+    package var queryNorm: HeadNorm?
+    package var keyNorm: HeadNorm?
+    /// Rotates first and then norms (HunYuan); else the other way round.
+    package var normsAfterRotation = false
     /// `[heads]`, ALiBi slopes.
     package var alibiSlopes: Vector?
     /// `[heads]`, attention sinks.

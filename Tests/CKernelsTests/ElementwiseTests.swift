@@ -195,13 +195,15 @@ extension Kernels {
                 for n in [0] + Self.widths {
                     var random = Random(UInt64(n) + 7)
                     let x = random.floats(n), y = random.floats(n)
-                    var a = y, b = y, c = y, d = y, e = y
+                    var a = y, b = y, c = y, d = y, e = y, f = y
                     nt_add(&a, x, n)
                     nt_add_scaled(&b, x, 0.5, n)
                     nt_scale(&c, x, 3, n)
                     nt_multiply(&d, x, n)
                     nt_softcap(&e, 0.3, n)
+                    nt_clamp(&f, 0.3, n)
                     for i in 0..<n {
+                        #expect(f[i] == min(max(y[i], -0.3), 0.3))
                         #expect(a[i] == y[i] + x[i] && c[i] == x[i] * 3 && d[i] == y[i] * x[i], "level \(level.rawValue)")
                         #expect(abs(b[i] - (y[i] + 0.5 * x[i])) <= 1e-6)
                         #expect(abs(Double(e[i]) - Double(Float(0.3)) * tanh(Double(y[i]) / Double(Float(0.3)))) <= 2e-7)

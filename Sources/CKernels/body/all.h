@@ -22,7 +22,7 @@ void NT_FILL(struct nt_table *t) {
         .f32_to_bf16 = f32_to_bf16, .f32_to_f16 = f32_to_f16, .bf16_to_f32 = bf16_to_f32, .f16_to_f32 = f16_to_f32,
         .rms_norm = rms_norm, .layer_norm = layer_norm, .activate = activate,
         .activate_clamped = activate_clamped,
-        .add = add, .add_scaled = add_scaled, .scale = scale, .multiply = multiply, .softcap = softcap,
+        .add = add, .add_scaled = add_scaled, .scale = scale, .multiply = multiply, .softcap = softcap, .clamp = clamp,
         .store_rows = store_rows, .softmax_rows = softmax_rows, .rope = rope,
         .kv_write = kv_write, .attention = attention, .attention_partial = attention_partial,
         .attention_combine = attention_combine,

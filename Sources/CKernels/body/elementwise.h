@@ -183,3 +183,4 @@ ELEMENTWISE(add_scaled, (float *y, const float *x, float factor, size_t count), 
 ELEMENTWISE(scale, (float *y, const float *x, float factor, size_t count), x, w * vf_set(factor))
 ELEMENTWISE(multiply, (float *y, const float *x, size_t count), x, v * w)
 ELEMENTWISE(softcap, (float *y, float cap, size_t count), y, vf_set(cap) * vf_tanh(w / vf_set(cap)))
+ELEMENTWISE(clamp, (float *y, float limit, size_t count), y, vf_min(vf_set(limit), vf_max(vf_set(-limit), w)))

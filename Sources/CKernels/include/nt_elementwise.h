@@ -52,6 +52,8 @@ void nt_scale(float *y, const float *x, float factor, size_t count);
 void nt_multiply(float *y, const float *x, size_t count);
 /// x[i] = cap * tanh(x[i] / cap).
 void nt_softcap(float *x, float cap, size_t count);
+/// x[i] = min(max(x[i], -limit), limit); NaN stays.
+void nt_clamp(float *x, float limit, size_t count);
 /// Writes f32 rows as `out` says (copy, bf16 or q8).
 void nt_store_rows(const float *x, size_t x_stride, size_t rows, size_t k, nt_out out);
 /// In place softmax of each row; x [rows, k]. A row of -inf becomes zeros.

@@ -141,11 +141,15 @@ extension CPUBackend {
     }
 
     func normRows(_ x: Tensor, _ norm: Norm, row: Int, count: Int, _ out: nt_out) {
-        let source = x.floats + row * x.columns
-        let weight = norm.weight?.floats, bias = norm.bias?.floats
+        normRows(x.floats + row * x.columns, x.columns, count, width: x.columns, norm, 0, out)
+    }
+
+    /// `count` rows of `width` elements, `stride` apart, with the norm's parameters from `parameter` on.
+    func normRows(_ source: UnsafePointer<Float>, _ stride: Int, _ count: Int, width: Int, _ norm: Norm, _ parameter: Int, _ out: nt_out) {
+        let weight = norm.weight.map { $0.floats + parameter }, bias = norm.bias.map { $0.floats + parameter }
         switch norm.kind {
-        case .rms(let offset): nt_rms_norm(source, x.columns, count, x.columns, weight, offset, norm.epsilon, out)
-        case .layer: nt_layer_norm(source, x.columns, count, x.columns, weight, bias, norm.epsilon, out)
+        case .rms(let offset): nt_rms_norm(source, stride, count, width, weight, offset, norm.epsilon, out)
+        case .layer: nt_layer_norm(source, stride, count, width, weight, bias, norm.epsilon, out)
         }
     }
 }
