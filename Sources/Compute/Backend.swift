@@ -40,14 +40,11 @@ package protocol Backend: AnyObject {
     /// `y = Σ weight[k] * expert[k](input)` over the experts that each token chooses, plus the shared expert.
     /// - Parameter input: `.plain` or `.normed`, `[T, hidden]`; `y` is another tensor.
     func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
-    /// The same, added to `y`, which may be the input's tensor.
-    func mixture(_ input: LinearInput, _ mixture: Mixture, addingTo y: Tensor)
     /// Rotates queries and keys, writes keys and values to the cache, attends.
     /// - Parameters:
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
-    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.

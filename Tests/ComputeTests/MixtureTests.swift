@@ -44,17 +44,12 @@ import Testing
                     ? SharedExpert(gateUp: sharedGateUp.stored, down: sharedDown.stored, activation: .silu, gate: sharedGate.stored) : nil)
         }
 
-        func run(_ x: [Float], adding: [Float]? = nil) throws -> [Float] {
+        func run(_ x: [Float]) throws -> [Float] {
             let rows = x.count / MixtureTests.hidden
             let input = try backend.makeTensor(rows: rows, columns: MixtureTests.hidden)
             let output = try backend.makeTensor(rows: rows, columns: MixtureTests.hidden)
             input.floats.update(from: x, count: x.count)
-            if let adding {
-                output.floats.update(from: adding, count: adding.count)
-                backend.mixture(.plain(input), mixture, addingTo: output)
-            } else {
-                backend.mixture(.plain(input), mixture, into: output)
-            }
+            backend.mixture(.plain(input), mixture, into: output)
             return values(output)
         }
 
@@ -160,14 +155,6 @@ import Testing
                 }
             }
         }
-    }
-
-    @Test func addsToWhatIsThere() throws {
-        var numbers = Numbers(8)
-        let layer = try Layer(Self.routings[0], shared: true)
-        let x = numbers.floats(9 * Self.hidden), y = numbers.floats(9 * Self.hidden)
-        let sum = try layer.run(x, adding: y), plain = try layer.run(x)
-        for index in sum.indices { #expect(abs(sum[index] - (y[index] + plain[index])) <= 2e-6 * max(1, abs(sum[index]))) }
     }
 
     @Test func normsBeforeTheRouter() throws {

@@ -7,22 +7,14 @@ import Tensors
 ///
 /// A token's experts are added in the order of its own scores, so its result has the same bits whatever else is in the batch.
 extension CPUBackend {
-    package func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor) {
-        compute(mixture, input, y, accumulate: false)
-    }
-
-    package func mixture(_ input: LinearInput, _ mixture: Mixture, addingTo y: Tensor) {
-        compute(mixture, input, y, accumulate: true)
-    }
-
     /// Elements that one thread passes over before others have woken.
     private static let fewElements = 1 << 13
 
-    private func compute(_ mixture: Mixture, _ input: LinearInput, _ y: Tensor, accumulate: Bool) {
+    package func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor) {
         guard input.rows > 0, let x = widen(input, width: mixture.hidden), let gates = route(x, mixture),
             let inner = computeInner(x, mixture), let output = computeOutput(inner, tokens: x.rows, mixture)
         else { return }
-        combine(output, gates: gates, mixture, y, accumulate: accumulate)
+        combine(output, gates: gates, mixture, y)
     }
 
     /// Rows in loops of about equal work: `body` gets the first row, how many, and the worker.
@@ -243,7 +235,7 @@ extension CPUBackend {
 
     // MARK: Sum
 
-    private func combine(_ output: Inner, gates: UnsafeMutablePointer<Float>, _ mixture: Mixture, _ y: Tensor, accumulate: Bool) {
+    private func combine(_ output: Inner, gates: UnsafeMutablePointer<Float>, _ mixture: Mixture, _ y: Tensor) {
         let hidden = mixture.hidden, chosen = mixture.routing.chosen, places = experts.places.base, weights = experts.weights.base
         let hasShared = mixture.shared != nil, isSharedGated = mixture.shared?.gate != nil, weighsOutput = !mixture.routing.weightsInput
         let tokens = experts.pairs.count / chosen
@@ -252,7 +244,7 @@ extension CPUBackend {
                 let sum = y.floats + token * hidden
                 for pair in token * chosen..<(token + 1) * chosen {
                     let row = output.expertRows + Int(places[pair]) * hidden, weight = weighsOutput ? weights[pair] : 1
-                    if accumulate || pair > token * chosen { nt_add_scaled(sum, row, weight, hidden) } else { nt_scale(sum, row, weight, hidden) }
+                    if pair > token * chosen { nt_add_scaled(sum, row, weight, hidden) } else { nt_scale(sum, row, weight, hidden) }
                 }
                 guard hasShared else { continue }
                 var gate: Float = 1
