@@ -37,12 +37,14 @@ package protocol Backend: AnyObject {
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor)
+    /// `y = Σ weight[k] * expert[k](input)` over the experts that each token chooses, plus the shared expert.
+    /// - Parameter input: `.plain` or `.normed`, `[T, hidden]`; `y` is another tensor.
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// Rotates queries and keys, writes keys and values to the cache, attends.
     /// - Parameters:
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
-    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.

@@ -12,7 +12,7 @@ extension CPUBackend {
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
     private static let fewRows = 4
     /// Rows of activations that one call of the kernel passes over a panel of weights, so that they stay in the L2 cache.
-    private static let rowsPerTile = 512
+    static let rowsPerTile = 512
 
     /// `y[rows, matrix.outputs] (+)= prologue(input) Wᵀ + bias`.
     private func product(_ input: LinearInput, _ matrix: Matrix, _ y: UnsafeMutablePointer<Float>, accumulate: Bool) {
@@ -92,10 +92,19 @@ extension CPUBackend {
         let type: nt_act
     }
 
-    private func activationType(for weight: nt_type) -> nt_act {
+    func activationType(for weight: nt_type) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
         if nt_type_is_packable(weight) { return NT_ACT_Q8 }
         return weight == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
+    }
+
+    /// Bytes of a row of `width` activations.
+    static func rowBytes(_ width: Int, _ type: nt_act) -> Int {
+        switch type {
+        case NT_ACT_Q8: nt_q8_row_bytes(width)
+        case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
+        default: (width * 4 + 63) / 64 * 64
+        }
     }
 
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
@@ -103,13 +112,7 @@ extension CPUBackend {
         if case .plain(let x) = input, type == NT_ACT_F32 {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
-        let stride =
-            switch type {
-            case NT_ACT_Q8: nt_q8_row_bytes(width)
-            case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
-            default: (width * 4 + 63) / 64 * 64
-            }
-        let rows = input.rows
+        let stride = Self.rowBytes(width, type), rows = input.rows
         guard let base = scratch.narrowed(rows * stride) else { return nil }
         if rows <= Self.fewRows {
             apply(input, row: 0, count: rows, width: width, nt_out(rows: base, stride: stride, type: type))
@@ -123,7 +126,7 @@ extension CPUBackend {
         return Activations(base: UnsafeRawPointer(base), stride: stride, type: type)
     }
 
-    private func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
+    func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
         switch input {
         case .plain(let x):
             nt_store_rows(x.floats + row * x.columns, x.columns, count, width, out)

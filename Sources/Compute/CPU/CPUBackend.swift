@@ -25,6 +25,8 @@ package final class CPUBackend: Backend {
     var plan: CPUStepPlan
     var cache: CPUCache?
     let scratch: CPUScratch
+    var experts = CPUExpertPlan()
+    var products = CPUProductBatch()
     private var tensors: [HostMemory] = []
 
     package init(_ configuration: Configuration) {
