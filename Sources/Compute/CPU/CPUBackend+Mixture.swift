@@ -75,7 +75,7 @@ extension CPUBackend {
     }
 
     private func exactForm(for part: CPUMatrix.Part) -> nt_act {
-        nt_linear_supports(NT_ACT_F32, part.type) ? NT_ACT_F32 : activationType(for: part.type)
+        nt_linear_supports(NT_ACT_F32, part.type) ? NT_ACT_F32 : activationType(for: part)
     }
 
     private func exactForms(of matrix: Matrix) -> UInt32 {
@@ -105,7 +105,7 @@ extension CPUBackend {
 
     private func forms(of matrix: Matrix) -> UInt32 {
         var forms: UInt32 = 0
-        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(activationType(for: part.type)) }
+        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(activationType(for: part)) }
         return forms
     }
 
@@ -143,11 +143,11 @@ extension CPUBackend {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
             append(mixture.gateUp[expert], rows: rows, y: inner + first * columns) { part in
-                self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: self.activationType(for: part.type))
+                self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: self.activationType(for: part))
             }
         }
         if let shared = mixture.shared {
-            append(shared.gateUp, rows: tokens, y: inner + pairs * columns) { narrowed.rows(from: 0, as: self.activationType(for: $0.type)) }
+            append(shared.gateUp, rows: tokens, y: inner + pairs * columns) { narrowed.rows(from: 0, as: self.activationType(for: $0)) }
         }
         return runProducts() ? Inner(expertRows: inner, sharedRows: inner + pairs * columns) : nil
     }
@@ -211,13 +211,13 @@ extension CPUBackend {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
             append(mixture.down[expert], rows: rows, y: output + first * hidden) {
-                activated.rows(from: first, as: self.activationType(for: $0.type))
+                activated.rows(from: first, as: self.activationType(for: $0))
             }
         }
         if let shared = mixture.shared {
             let activated = CPUNarrowedRows(forms: sharedForms, width: sharedWidth, rows: tokens, base: base + expertBytes)
             activate(inner.sharedRows, columns: shared.gateUp.outputs, shared.activation, isGated: shared.isGated, into: activated)
-            append(shared.down, rows: tokens, y: output + pairs * hidden) { activated.rows(from: 0, as: self.activationType(for: $0.type)) }
+            append(shared.down, rows: tokens, y: output + pairs * hidden) { activated.rows(from: 0, as: self.activationType(for: $0)) }
         }
         return runProducts() ? Inner(expertRows: output, sharedRows: output + pairs * hidden) : nil
     }
