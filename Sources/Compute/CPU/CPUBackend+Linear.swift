@@ -92,7 +92,7 @@ extension CPUBackend {
     func activationType(for part: CPUMatrix.Part) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
         if let grouped = part.grouped { return nt_grouped_activation(grouped) }
-        if nt_type_is_packable(part.type) { return NT_ACT_Q8 }
+        if nt_linear_supports(NT_ACT_Q8, part.type) { return NT_ACT_Q8 }
         return part.type == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
     }
 
