@@ -4,6 +4,7 @@
 
 #include "../table.h"
 #include "../layouts.h"
+#include "../kv_layout.h"
 #include "simd.h"
 #include "vmath.h"
 #include "convert.h"
@@ -13,6 +14,8 @@
 #include "rope.h"
 #include "kv_cache.h"
 #include "attention.h"
+#include "latent_attention.h"
+#include "attention_run.h"
 #include "sampling.h"
 
 void NT_FILL(struct nt_table *t) {

@@ -92,14 +92,14 @@ extension CPUBackend {
         let type: nt_act
     }
 
-    private func activationType(for weight: nt_type) -> nt_act {
+    func activationType(for weight: nt_type) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
         if nt_type_is_packable(weight) { return NT_ACT_Q8 }
         return weight == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
     }
 
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
-    private func narrow(_ input: LinearInput, width: Int, to type: nt_act) -> Activations? {
+    func narrow(_ input: LinearInput, width: Int, to type: nt_act) -> Activations? {
         if case .plain(let x) = input, type == NT_ACT_F32 {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
