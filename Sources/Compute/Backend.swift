@@ -44,6 +44,7 @@ package protocol Backend: AnyObject {
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// `y` may be `x`.
     /// Multi-head latent attention: norms and rotates the latents, writes them to the cache, rotates the queries' rotary parts, attends.
     /// - Parameters:

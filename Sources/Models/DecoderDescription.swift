@@ -18,6 +18,8 @@ package struct DecoderDescription: Sendable, Equatable {
     /// The output head is the embedding.
     package var tiesEmbeddings: Bool
     package var headBias = Bias.none
+    /// Rows of the head are divided by their length (Baichuan 2).
+    package var normalisesHead = false
     package var logitScale: Float = 1
     package var logitSoftcap: Float = 0
     /// Linear weights are stored `[inputs, outputs]` (GPT-2's Conv1D).

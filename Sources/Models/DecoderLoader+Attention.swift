@@ -30,7 +30,12 @@ extension DecoderLoader {
                     for (index, row) in rows.enumerated() { bytes.storeBytes(of: floats[row], toByteOffset: index * 4, as: Float.self) }
                 }
             }
-            return try backend.makeMatrix([weight], biases: [values])
+            let matrix = try backend.makeMatrix([weight], biases: [values])
+            matrix.modules = [
+                MatrixModule(
+                    name: scope.prefix + names.queryKeyValue, firstColumn: 0, outputs: rows.count, outputOrder: rows.map { Int32($0) })
+            ]
+            return matrix
         }
     }
 

@@ -35,7 +35,7 @@ extension DecoderLoader {
     }
 
     private func sharedExpert(_ scope: WeightScope, _ shared: SharedExpertDescription) throws -> SharedExpert {
-        let mlp = try mlp(scope[shared.module], shared.mlp, gate: "gate_proj", up: "up_proj", gateUp: "gate_up_proj", down: "down_proj")
+        let mlp = try mlp(scope[shared.module], shared.mlp, gate: shared.names.gate, up: shared.names.up, gateUp: shared.names.gateUp, down: shared.names.down)
         let gate = try shared.gate.map { try linear(scope, [($0, 1)], inputs: description.hiddenSize, bias: .none) }
         return SharedExpert(gateUp: mlp.up, down: mlp.down, activation: mlp.activation, isGated: mlp.isGated, gate: gate)
     }

@@ -57,7 +57,21 @@ struct DecoderLoader {
             let shape: Shape = [description.vocabularySize, embeddingWidth]
             return try backend.makeMatrix([try root.tensor(names.embedding + ".weight", shape: shape)], biases: [])
         }
+        if description.normalisesHead { return try normalisedHead() }
         return try linear(weights, [(names.head, description.vocabularySize)], inputs: embeddingWidth, bias: description.headBias, isTransposed: false)
+    }
+
+    /// The head with rows of length 1, in float32.
+    private func normalisedHead() throws -> Matrix {
+        let shape: Shape = [description.vocabularySize, embeddingWidth]
+        var values = try weights.tensor(names.head + ".weight", shape: shape).floats()
+        for row in 0..<shape[0] {
+            let range = row * shape[1]..<(row + 1) * shape[1]
+            let length = max(1e-7, values[range].reduce(0) { $0 + $1 * $1 }.squareRoot())
+            for index in range { values[index] /= length }
+        }
+        let view = try TensorView.make(.f32, shape) { bytes in values.withUnsafeBytes { bytes.copyMemory(from: $0) } }
+        return try backend.makeMatrix([view], biases: [])
     }
 
     // MARK: Blocks
@@ -110,12 +124,16 @@ struct DecoderLoader {
     func linear(
         _ scope: WeightScope, _ parts: [(name: String, outputs: Int)], inputs: Int, bias: Bias, isTransposed: Bool? = nil
     ) throws -> Matrix {
-        var stored: [TensorView] = [], biases: [TensorView?] = []
+        var stored: [TensorView] = [], biases: [TensorView?] = [], modules: [MatrixModule] = [], column = 0
         for part in parts {
+            modules.append(MatrixModule(name: scope.prefix + part.name, firstColumn: column, outputs: part.outputs))
+            column += part.outputs
             stored.append(try weight(scope, part.name, outputs: part.outputs, inputs: inputs, isTransposed: isTransposed))
             biases.append(try self.bias(scope, part.name, outputs: part.outputs, bias))
         }
-        return try backend.makeMatrix(stored, biases: biases)
+        let matrix = try backend.makeMatrix(stored, biases: biases)
+        matrix.modules = modules
+        return matrix
     }
 
     func weight(_ scope: WeightScope, _ name: String, outputs: Int, inputs: Int, isTransposed: Bool? = nil) throws -> TensorView {

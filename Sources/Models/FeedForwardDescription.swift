@@ -67,15 +67,34 @@ package struct MixtureDescription: Sendable, Equatable {
 
 package struct SharedExpertDescription: Sendable, Equatable {
     package var mlp: MLPDescription
-    /// Module that holds `gate_proj`, `up_proj`, `down_proj`.
+    /// Module that holds the three parts.
     package var module: String
+    package var names: Names
     /// Module `[1, hidden]` whose sigmoid multiplies the shared expert's output.
     package var gate: String?
 
-    package init(_ mlp: MLPDescription, module: String, gate: String? = nil) {
+    package struct Names: Sendable, Equatable {
+        package var gate = "gate_proj"
+        package var up = "up_proj"
+        package var gateUp = "gate_up_proj"
+        package var down = "down_proj"
+
+        package init() {}
+
+        /// Granite's `shared_mlp`.
+        package static let granite: Names = {
+            var names = Names()
+            names.gateUp = "input_linear"
+            names.down = "output_linear"
+            return names
+        }()
+    }
+
+    package init(_ mlp: MLPDescription, module: String, gate: String? = nil, names: Names = Names()) {
         self.mlp = mlp
         self.module = module
         self.gate = gate
+        self.names = names
     }
 }
 

@@ -33,7 +33,7 @@ package struct RopeSettings: Sendable {
         theta = try config.double("rope_theta", "rotary_emb_base", "rotary_base", default: defaultTheta)
         if let given = try parameters?.double(optional: "rope_theta") { theta = given }
         guard theta > 0, theta.isFinite else { throw config.error("rope_theta", "is \(theta), but must be above 0") }
-        var factor = try config.double("partial_rotary_factor", "rotary_pct", default: partialFactor)
+        var factor = try config.double("partial_rotary_factor", "rotary_pct", "rope_pct", default: partialFactor)
         if let given = try parameters?.double(optional: "partial_rotary_factor") { factor = given }
         guard factor > 0, factor <= 1 else { throw config.error("partial_rotary_factor", "is \(factor), but must be in (0, 1]") }
         rotaryDimension = Int(Double(headDimension) * factor) & ~1
