@@ -126,16 +126,16 @@ void nt_kv_write(const nt_kv_cache *cache, const float *k, size_t k_stride, cons
                  const int64_t *slots, size_t token_begin, size_t token_end, size_t head_begin, size_t head_end) {
     nt_kernels.kv_write(cache, k, k_stride, v, v_stride, slots, token_begin, token_end, head_begin, head_end);
 }
-void nt_attention(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end, void *scratch) {
-    nt_kernels.attention(args, kv_head, token_begin, token_end, scratch);
+void nt_attention(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end, void *scratch) {
+    nt_kernels.attention(args, head_begin, head_end, token_begin, token_end, scratch);
 }
-void nt_attention_partial(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_partial(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t split, float *partials, void *scratch) {
-    nt_kernels.attention_partial(args, kv_head, token_begin, token_end, split, partials, scratch);
+    nt_kernels.attention_partial(args, head_begin, head_end, token_begin, token_end, split, partials, scratch);
 }
-void nt_attention_combine(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_combine(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t splits, float *partials) {
-    nt_kernels.attention_combine(args, kv_head, token_begin, token_end, splits, partials);
+    nt_kernels.attention_combine(args, head_begin, head_end, token_begin, token_end, splits, partials);
 }
 
 // ---- sampling ----

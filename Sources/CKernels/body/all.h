@@ -6,6 +6,7 @@
 #include "../layouts.h"
 #include "../grouped_layout.h"
 #include "../expand.h"
+#include "../kv_layout.h"
 #include "simd.h"
 #include "vmath.h"
 #include "convert.h"
@@ -18,6 +19,8 @@
 #include "rope.h"
 #include "kv_cache.h"
 #include "attention.h"
+#include "latent_attention.h"
+#include "attention_run.h"
 #include "sampling.h"
 
 void NT_FILL(struct nt_table *t) {

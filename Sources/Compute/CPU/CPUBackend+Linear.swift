@@ -106,7 +106,7 @@ extension CPUBackend {
     }
 
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
-    private func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
+    func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
         if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
