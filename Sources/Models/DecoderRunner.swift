@@ -17,6 +17,16 @@ package final class DecoderRunner: StepRunner {
         try decoder(batch)
     }
 
+    package func install(_ adapter: any StepAdapter, as id: Int32) throws {
+        guard let adapter = adapter as? LowRankAdapter else { throw StepAdapterError("a \(type(of: adapter)) is no adapter of a decoder") }
+        try decoder.backend.install(adapter, as: id)
+    }
+
+    package func removeAdapter(_ id: Int32) { decoder.backend.removeAdapter(id) }
+
+    /// Where adapters can attach.
+    package var adapters: ModelAdapters { ModelAdapters(decoder.backend.adapterTargets) }
+
     package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
         decoder.backend.parallelFor(count, body)
     }

@@ -2,11 +2,15 @@ import CKernels
 
 extension CPUBackend {
     package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: false)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: true)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
@@ -123,7 +127,7 @@ extension CPUBackend {
         return Activations(base: UnsafeRawPointer(base), stride: stride, type: type)
     }
 
-    private func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
+    func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
         switch input {
         case .plain(let x):
             nt_store_rows(x.floats + row * x.columns, x.columns, count, width, out)

@@ -14,7 +14,7 @@ extension CPUBackend {
             made.append(try makePart(view, firstColumn: column))
             column += view.shape[0]
         }
-        return Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts)))
+        return adapters.watch(Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts))))
     }
 
     private func makeBias(_ biases: [TensorView?], _ parts: [TensorView]) throws -> HostMemory? {

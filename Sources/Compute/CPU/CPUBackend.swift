@@ -25,6 +25,7 @@ package final class CPUBackend: Backend {
     var plan: CPUStepPlan
     var cache: CPUCache?
     let scratch: CPUScratch
+    var adapters = CPUAdapters()
     private var tensors: [HostMemory] = []
 
     package init(_ configuration: Configuration) {

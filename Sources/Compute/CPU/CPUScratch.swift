@@ -9,7 +9,12 @@ final class CPUScratch {
     private var workerMemory: [HostMemory] = []
     private var buffers: [HostMemory?] = Array(repeating: nil, count: Use.allCases.count)
 
-    private enum Use: Int, CaseIterable { case narrowed, partials, logits }
+    private enum Use: Int, CaseIterable { case narrowed, partials, logits, lowered }
+
+    /// Remembers what went wrong in a verb that cannot throw.
+    func fail(_ error: BackendError) {
+        if fault == nil { fault = error }
+    }
 
     init(workers: Int) {
         workerBases = Array(repeating: nil, count: workers)
@@ -40,6 +45,8 @@ final class CPUScratch {
     func narrowed(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.narrowed, byteCount) }
     /// Partial attention results of split sequences.
     func partials(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.partials, byteCount) }
+    /// `A x` of adapters.
+    func lowered(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.lowered, byteCount) }
     func logits(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.logits, byteCount) }
 
     private func buffer(_ use: Use, _ byteCount: Int) -> UnsafeMutableRawPointer? {
