@@ -99,11 +99,16 @@ void nt_activate(nt_activation f, const float *gate, size_t gate_stride, const f
                  size_t rows, size_t k, nt_out out) {
     nt_kernels.activate(f, gate, gate_stride, up, up_stride, rows, k, out);
 }
+void nt_activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                         size_t rows, size_t k, nt_out out) {
+    nt_kernels.activate_clamped(alpha, limit, gate, gate_stride, up, up_stride, rows, k, out);
+}
 void nt_add(float *y, const float *x, size_t count) { nt_kernels.add(y, x, count); }
 void nt_add_scaled(float *y, const float *x, float factor, size_t count) { nt_kernels.add_scaled(y, x, factor, count); }
 void nt_scale(float *y, const float *x, float factor, size_t count) { nt_kernels.scale(y, x, factor, count); }
 void nt_multiply(float *y, const float *x, size_t count) { nt_kernels.multiply(y, x, count); }
 void nt_softcap(float *x, float cap, size_t count) { nt_kernels.softcap(x, cap, count); }
+void nt_clamp(float *x, float limit, size_t count) { nt_kernels.clamp(x, limit, count); }
 void nt_store_rows(const float *x, size_t x_stride, size_t rows, size_t k, nt_out out) { nt_kernels.store_rows(x, x_stride, rows, k, out); }
 void nt_softmax_rows(float *x, size_t x_stride, size_t rows, size_t k) { nt_kernels.softmax_rows(x, x_stride, rows, k); }
 void nt_rope(float *x, size_t tokens, size_t token_stride, size_t heads, size_t head_dim, size_t rot,

@@ -15,11 +15,13 @@ struct nt_table {
     void (*rms_norm)(const float *, size_t, size_t, size_t, const float *, float, float, nt_out);
     void (*layer_norm)(const float *, size_t, size_t, size_t, const float *, const float *, float, nt_out);
     void (*activate)(nt_activation, const float *, size_t, const float *, size_t, size_t, size_t, nt_out);
+    void (*activate_clamped)(float, float, const float *, size_t, const float *, size_t, size_t, size_t, nt_out);
     void (*add)(float *, const float *, size_t);
     void (*add_scaled)(float *, const float *, float, size_t);
     void (*scale)(float *, const float *, float, size_t);
     void (*multiply)(float *, const float *, size_t);
     void (*softcap)(float *, float, size_t);
+    void (*clamp)(float *, float, size_t);
     void (*store_rows)(const float *, size_t, size_t, size_t, nt_out);
     void (*softmax_rows)(float *, size_t, size_t, size_t);
     void (*rope)(float *, size_t, size_t, size_t, size_t, size_t, const float *, const float *, const int32_t *, nt_rope_style);

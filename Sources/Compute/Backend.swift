@@ -40,6 +40,8 @@ package protocol Backend: AnyObject {
     func beginStep(_ batch: borrowing StepBatch) throws
     /// `y[t] = scale * table[tokenIDs[t]]`.
     func embed(_ table: EmbeddingTable, scale: Float, into y: Tensor)
+    /// `y[t] = table[positions[t] + offset]`; zeros where the table ends.
+    func embedPositions(_ table: EmbeddingTable, offset: Int, into y: Tensor)
     /// `y = input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
@@ -49,6 +51,8 @@ package protocol Backend: AnyObject {
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
+    /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.
     func add(_ x: Tensor, scale: Float, to y: Tensor)

@@ -46,8 +46,8 @@ package enum GGUFDecoder {
         }
         return DecoderDescription(
             family: architecture, hiddenSize: hidden, vocabularySize: embedding.shape[0], maxPositions: maxPositions,
-            layers: Array(repeating: LayerDescription(attention: attention, mlp: mlp), count: layerCount), normKind: .rms(offset: 0),
-            normEpsilon: try config.float("attention.layer_norm_rms_epsilon", default: 1e-5),
+            layers: Array(repeating: LayerDescription(attention: attention, mlp: mlp), count: layerCount), 
+            norm: NormDescription(.rms(offset: 0), epsilon: try config.float("attention.layer_norm_rms_epsilon", default: 1e-5)),
             tiesEmbeddings: !checkpoint.contains("lm_head.weight"), ignoredTensors: ["rope_freqs.weight"])
     }
 

@@ -16,8 +16,17 @@ package struct ModelSource: Sendable {
             description = try GGUFDecoder.describe(metadata, checkpoint)
         } else {
             checkpoint = opened
-            description = try DecoderFamilies.describe(try opened.config())
+            description = try DecoderFamilies.describe(try opened.config()).named(in: opened)
         }
+    }
+}
+
+extension DecoderDescription {
+    /// The same under the names that this checkpoint has. A head that is there is used, whatever the configuration says of tying.
+    func named(in checkpoint: Checkpoint) -> DecoderDescription {
+        var copy = self
+        copy.names = names.rooted(in: checkpoint)
+        return copy
     }
 }
 
@@ -59,8 +68,9 @@ extension ModelSource {
     }
 
     private func layout(blockSize: Int) throws -> KVCacheLayout {
-        guard let first = description.layers.first?.attention else { throw ModelError.mixedHeadShapes }
-        let sameShape = description.layers.allSatisfy { $0.attention.kvHeads == first.kvHeads && $0.attention.headDimension == first.headDimension }
+        let attentions = description.layers.compactMap(\.attention)
+        guard let first = attentions.first else { throw ModelError.mixedHeadShapes }
+        let sameShape = attentions.allSatisfy { $0.kvHeads == first.kvHeads && $0.headDimension == first.headDimension }
         guard sameShape else { throw ModelError.mixedHeadShapes }
         return cachePlan.layout(of: first, blockSize: blockSize)
     }
@@ -85,7 +95,7 @@ extension ModelSource {
         if checkpoint.gguf != nil { checkpoint.advise(.dontNeed) }
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
-        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention.rope?.lengthDependentBeyond }.min()
+        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention?.rope?.lengthDependentBeyond }.min()
         return DecoderRunner(decoder, kvCache: spec)
     }
 }

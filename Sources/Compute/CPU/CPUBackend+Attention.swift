@@ -21,7 +21,7 @@ extension CPUBackend {
         for tile in plan.splitTiles { attendSplit(tile, shared, projection, spec, out) }
     }
 
-    /// Norms and rotates queries and keys in place, then writes keys and values to their slots.
+    /// Clips, norms and rotates queries and keys in place, then writes keys and values to their slots.
     private func rotateAndWrite(_ projection: Tensor, _ spec: AttentionSpec, _ layer: nt_kv_cache) {
         let tokens = projection.rows, columns = projection.columns
         let keyColumn = spec.heads * spec.headDimension
@@ -36,13 +36,14 @@ extension CPUBackend {
         pool.parallelFor((tokens + chunk - 1) / chunk) { index, _ in
             let first = index * chunk, count = min(chunk, tokens - index * chunk)
             let rows = projection.floats + first * columns
-            if let norm = spec.queryNorm { self.normHeads(rows, count, columns, heads: spec.heads, spec.headDimension, norm) }
-            if let norm = spec.keyNorm { self.normHeads(rows + keyColumn, count, columns, heads: spec.kvHeads, spec.headDimension, norm) }
+            if let clip = spec.clip { for row in 0..<count { nt_clamp(rows + row * columns, clip, valueColumn + spec.kvHeads * spec.valueDimension) } }
+            if !spec.normsAfterRotation { self.normHeads(rows, count, columns, keyColumn: keyColumn, spec) }
             if let style, let cosines, let sines {
                 let offset = first * rotary / 2
                 nt_rope(rows, count, columns, spec.heads, spec.headDimension, rotary, cosines + offset, sines + offset, nil, style)
                 nt_rope(rows + keyColumn, count, columns, spec.kvHeads, spec.headDimension, rotary, cosines + offset, sines + offset, nil, style)
             }
+            if spec.normsAfterRotation { self.normHeads(rows, count, columns, keyColumn: keyColumn, spec) }
             var layer = layer
             nt_kv_write(
                 &layer, projection.floats + keyColumn, columns, projection.floats + valueColumn, columns,
@@ -50,11 +51,26 @@ extension CPUBackend {
         }
     }
 
-    private func normHeads(_ rows: UnsafeMutablePointer<Float>, _ count: Int, _ columns: Int, heads: Int, _ dimension: Int, _ norm: Norm) {
-        for row in 0..<count {
-            let address = UnsafeMutableRawPointer(rows + row * columns)
-            let heads = Tensor(address: address, dtype: .f32, rows: heads, columns: dimension)
-            normRows(heads, norm, row: 0, count: heads.rows, nt_out(rows: address, stride: dimension * 4, type: NT_ACT_F32))
+    private func normHeads(_ rows: UnsafeMutablePointer<Float>, _ count: Int, _ columns: Int, keyColumn: Int, _ spec: AttentionSpec) {
+        if let norm = spec.queryNorm { normHeads(rows, count, columns, heads: spec.heads, spec.headDimension, norm) }
+        if let norm = spec.keyNorm { normHeads(rows + keyColumn, count, columns, heads: spec.kvHeads, spec.headDimension, norm) }
+    }
+
+    /// Norms in place the `heads` heads at the start of each of `count` rows that lie `columns` apart.
+    private func normHeads(_ rows: UnsafeMutablePointer<Float>, _ count: Int, _ columns: Int, heads: Int, _ dimension: Int, _ norm: HeadNorm) {
+        switch norm.scope {
+        case .shared:
+            for row in 0..<count {
+                let first = rows + row * columns
+                normRows(first, dimension, heads, width: dimension, norm.norm, 0, nt_out(rows: first, stride: dimension * 4, type: NT_ACT_F32))
+            }
+        case .perHead:
+            for head in 0..<heads {
+                let first = rows + head * dimension
+                normRows(first, columns, count, width: dimension, norm.norm, head * dimension, nt_out(rows: first, stride: columns * 4, type: NT_ACT_F32))
+            }
+        case .whole:
+            normRows(rows, columns, count, width: heads * dimension, norm.norm, 0, nt_out(rows: rows, stride: columns * 4, type: NT_ACT_F32))
         }
     }
 

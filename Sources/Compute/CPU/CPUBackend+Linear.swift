@@ -134,32 +134,23 @@ extension CPUBackend {
         case .normed(let x, let norm):
             normRows(x, norm, row: row, count: count, out)
         case .activated(let x, let activation):
-            nt_activate(activation.kernel, x.floats + row * x.columns, x.columns, nil, 0, count, width, out)
+            activation.apply(gate: x.floats + row * x.columns, up: nil, stride: x.columns, rows: count, width: width, out)
         case .gated(let x, let activation):
             let gate = x.floats + row * x.columns
-            nt_activate(activation.kernel, gate, x.columns, gate + width, x.columns, count, width, out)
+            activation.apply(gate: gate, up: gate + width, stride: x.columns, rows: count, width: width, out)
         }
     }
 
     func normRows(_ x: Tensor, _ norm: Norm, row: Int, count: Int, _ out: nt_out) {
-        let source = x.floats + row * x.columns
-        let weight = norm.weight?.floats, bias = norm.bias?.floats
-        switch norm.kind {
-        case .rms(let offset): nt_rms_norm(source, x.columns, count, x.columns, weight, offset, norm.epsilon, out)
-        case .layer: nt_layer_norm(source, x.columns, count, x.columns, weight, bias, norm.epsilon, out)
-        }
+        normRows(x.floats + row * x.columns, x.columns, count, width: x.columns, norm, 0, out)
     }
-}
 
-extension Activation {
-    var kernel: nt_activation {
-        switch self {
-        case .silu: NT_SILU
-        case .geluTanh: NT_GELU_TANH
-        case .gelu: NT_GELU_ERF
-        case .relu: NT_RELU
-        case .reluSquared: NT_RELU2
-        case .identity: NT_IDENTITY
+    /// `count` rows of `width` elements, `stride` apart, with the norm's parameters from `parameter` on.
+    func normRows(_ source: UnsafePointer<Float>, _ stride: Int, _ count: Int, width: Int, _ norm: Norm, _ parameter: Int, _ out: nt_out) {
+        let weight = norm.weight.map { $0.floats + parameter }, bias = norm.bias.map { $0.floats + parameter }
+        switch norm.kind {
+        case .rms(let offset): nt_rms_norm(source, stride, count, width, weight, offset, norm.epsilon, out)
+        case .layer: nt_layer_norm(source, stride, count, width, weight, bias, norm.epsilon, out)
         }
     }
 }

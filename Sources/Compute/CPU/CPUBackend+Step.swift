@@ -57,6 +57,21 @@ extension CPUBackend {
         }
     }
 
+    package func embedPositions(_ table: EmbeddingTable, offset: Int, into y: Tensor) {
+        let columns = table.columns, rows = table.rows, tokens = plan.tokenCount
+        let type = table.onCPU.type, base = table.onCPU.view.bytes.baseAddress
+        plan.positions.withUnsafeBufferPointer { positions in
+            guard let positions = positions.baseAddress else { return }
+            let chunk = 16
+            pool.parallelFor((tokens + chunk - 1) / chunk) { index, _ in
+                for token in index * chunk..<min(tokens, (index + 1) * chunk) {
+                    var row = positions[token] &+ Int32(truncatingIfNeeded: offset)
+                    nt_gather_rows(type, base, rows, columns, &row, 1, y.floats + token * columns, columns)
+                }
+            }
+        }
+    }
+
     package func norm(_ x: Tensor, _ norm: Norm, into y: Tensor) {
         let rows = x.rows, chunk = 16
         pool.parallelFor((rows + chunk - 1) / chunk) { index, _ in
