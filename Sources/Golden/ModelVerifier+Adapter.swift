@@ -4,7 +4,7 @@ extension ModelVerifier {
     /// A model with an adapter beside it: both against the reference, and sequences with and without the adapter in one batch bit for bit as
     /// alone, before and after the adapter is removed and installed again.
     func verifyAdapter(
-        _ folder: String, _ runner: DecoderRunner, _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession,
+        _ folder: String, _ source: ModelSource, _ runner: DecoderRunner, _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession,
         _ report: inout ModelReport
     ) throws {
         guard let baseLogits = golden.baseLogits else { return }
@@ -14,7 +14,7 @@ extension ModelVerifier {
             compareLogits(logits, baseLogits[index], golden, index, tolerance, &report)
             base.append(logits)
         }
-        let adapter = try runner.adapters.load(folder: folder)
+        let adapter = try source.adapters(of: runner).load(folder: folder)
         try runner.install(adapter, as: 1)
         session.adapter = 1
         try compare(golden, tolerance, &session, &report)

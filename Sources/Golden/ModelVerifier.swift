@@ -62,7 +62,7 @@ package struct ModelVerifier {
             let tolerance = ModelTolerance(precision: precision, isQuantised: isQuantised, isMixtureOfExperts: golden.isMixtureOfExperts)
             var session = DirectSession(runner)
             if golden.baseLogits != nil {
-                try verifyAdapter(folder + "/adapter", runner, golden, tolerance, &session, &report)
+                try verifyAdapter(folder + "/adapter", source, runner, golden, tolerance, &session, &report)
             } else {
                 try compare(golden, tolerance, &session, &report)
             }

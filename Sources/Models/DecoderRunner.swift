@@ -1,4 +1,4 @@
-import Compute
+package import Compute
 package import Step
 
 /// Runs steps of a decoder for the engine.
@@ -24,8 +24,8 @@ package final class DecoderRunner: StepRunner {
 
     package func removeAdapter(_ id: Int32) { decoder.backend.removeAdapter(id) }
 
-    /// Where adapters can attach.
-    package var adapters: ModelAdapters { ModelAdapters(decoder.backend.adapterTargets) }
+    /// Where adapters can attach, as the matrices lie in memory; `ModelSource.adapters(of:)` gives what adapters are loaded for.
+    package var adapterTargets: [AdapterTarget] { decoder.backend.adapterTargets }
 
     package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
         decoder.backend.parallelFor(count, body)

@@ -9,6 +9,9 @@ package enum GGUFDecoder {
     /// Architectures, and whether their rotary pairs lie side by side: llama.cpp permutes Llama's queries and keys so.
     static let architectures: [String: RopeFrequencies.Style] = ["llama": .interleaved, "qwen2": .half, "mistral": .interleaved]
 
+    /// Architectures whose queries and keys llama.cpp's converter reorders.
+    static let permutedArchitectures: Set = ["llama", "mistral"]
+
     package static func describe(_ metadata: GGUFMetadata, _ checkpoint: Checkpoint) throws(LoadError) -> DecoderDescription {
         let architecture = try metadata.architecture
         guard let style = architectures[architecture] else {

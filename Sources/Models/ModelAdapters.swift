@@ -64,11 +64,12 @@ package struct ModelAdapters: Sendable {
             if let target = targets[suffix] { return target }
         }
         if let name = bySuffix[module], let target = targets[name] { return target }
+        let components = module.split(separator: ".")
         let reason =
-            if module.split(separator: ".").contains("experts") || module.split(separator: ".").contains("block_sparse_moe") {
-                "is an expert of a mixture, which adapters cannot change yet; train it on attention and dense layers"
-            } else if module.utf8.reversed().starts(with: "embed_tokens".utf8.reversed()) {
-                "is an embedding, which adapters cannot change; only linear layers are supported"
+            if components.contains(where: { ["experts", "block_sparse_moe", "shared_expert", "shared_experts", "shared_mlp"].contains($0) }) {
+                "is part of a mixture of experts, which adapters cannot change yet; use one trained on attention alone, or merge it into its base model"
+            } else if ["embed_tokens", "wte", "lm_head"].contains(components.last) {
+                "is an embedding or a head tied to one, which adapters cannot change"
             } else {
                 "is no linear layer of this model that adapters can change; was it trained on another model?"
             }
@@ -80,6 +81,30 @@ package struct ModelAdapters: Sendable {
         let components = name.split(separator: ".")
         guard components.count > 2 else { return [] }
         return (1...components.count - 2).map { components[$0...].joined(separator: ".") }
+    }
+}
+
+extension ModelSource {
+    /// Where adapters can attach to the model that was loaded from this source.
+    package func adapters(of runner: DecoderRunner) -> ModelAdapters {
+        var targets = runner.adapterTargets
+        if let architecture = try? checkpoint.gguf?.architecture, GGUFDecoder.permutedArchitectures.contains(architecture) {
+            for index in targets.indices { targets[index].module.outputOrder = permutedOrder(targets[index].module) }
+        }
+        return ModelAdapters(targets)
+    }
+
+    /// llama.cpp stores the rotary pairs of Llama's queries and keys side by side, `[heads, pairs, 2]`; adapters have the hub's `[heads, 2, pairs]`.
+    private func permutedOrder(_ module: MatrixModule) -> [Int32]? {
+        let components = module.name.split(separator: ".")
+        guard let last = components.last, ["q_proj", "k_proj"].contains(last), let layer = components.compactMap({ Int($0) }).first,
+            description.layers.indices.contains(layer), let dimension = description.layers[layer].attention?.headDimension,
+            module.outputs % dimension == 0
+        else { return module.outputOrder }
+        return (0..<module.outputs).map { output in
+            let (head, place) = output.quotientAndRemainder(dividingBy: dimension)
+            return Int32(head * dimension + place % 2 * (dimension / 2) + place / 2)
+        }
     }
 }
 
