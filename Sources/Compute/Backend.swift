@@ -27,6 +27,15 @@ package protocol Backend: AnyObject {
     func bytesPerBlock(_ layout: KVCacheLayout) -> Int
     func makeCache(_ layout: KVCacheLayout, blockCount: Int) throws
 
+    // MARK: Adapters
+
+    /// Where adapters can attach: the modules of all matrices made so far.
+    var adapterTargets: [AdapterTarget] { get }
+    /// Makes an adapter known as `id` (above 0) to the steps that follow. All its modules must be targets of these shapes.
+    func install(_ adapter: LowRankAdapter, as id: Int32) throws
+    /// Forgets an adapter that no later batch names.
+    func removeAdapter(_ id: Int32)
+
     // MARK: A step
 
     /// Takes the batch and computes once what all layers share: rotations, slots, the cut into work items. Copies `batch.copies`.
@@ -128,11 +137,13 @@ package enum BackendError: Error, CustomStringConvertible {
     case unsupportedWeight(dtype: DType, reason: String)
     case shapeMismatch(String)
     case batchTooLarge(String)
+    case unknownAdapter(Int32)
 
     package var description: String {
         switch self {
         case .outOfMemory(let what, let byteCount): "not enough memory for \(what) (\(byteCount >> 20) MiB)"
         case .unsupportedWeight(let dtype, let reason): "weights of type \(dtype) cannot be used: \(reason)"
+        case .unknownAdapter(let id): "the batch names adapter \(id), which is not installed"
         case .shapeMismatch(let text), .batchTooLarge(let text): text
         }
     }

@@ -2,11 +2,15 @@ import CKernels
 
 extension CPUBackend {
     package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: false)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: true)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.

@@ -39,6 +39,8 @@ final class CPUMatrix {
     let parts: [Part]
     /// `[outputs]`, or nil.
     let bias: HostMemory?
+    /// Parts of installed adapters, by slot.
+    var adapters: [[CPUAdapterPart]] = []
 
     init(parts: [Part], bias: HostMemory?) {
         self.parts = parts

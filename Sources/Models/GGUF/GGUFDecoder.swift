@@ -7,6 +7,11 @@ package import Weights
 package enum GGUFDecoder {
     package static func hubName(_ name: String) -> String? { GGUFNames.hubName(name) }
 
+    /// Architectures whose queries and keys llama.cpp's converter reorders into adjacent rotary pairs.
+    static let permutedArchitectures: Set = [
+        "llama", "mistral", "mistral3", "arcee", "baichuan", "internlm2", "minicpm", "granite", "granitemoe", "smollm3", "olmo", "deepseek",
+    ]
+
     package static var supportedArchitectures: [String] { GGUFArchitecture.all.keys.sorted() }
 
     package static func describe(_ metadata: GGUFMetadata, _ checkpoint: Checkpoint) throws(LoadError) -> DecoderDescription {
