@@ -18,7 +18,7 @@ extension WeightScope {
         }
         let layout = QuantizedLayout(scope), scheme = try quantization()
         if case .plain = layout {
-            let view = try scope.tensor("weight", shape: isTransposed ? [inputs, outputs] : [outputs, inputs])
+            let view = try scope.weights("weight", shape: isTransposed ? [inputs, outputs] : [outputs, inputs])
             let weight = StoredWeight.dense(isTransposed ? try scope.transposed(view) : view)
             ledger.note(weight, nil)
             return weight
