@@ -2,17 +2,21 @@ import CKernels
 
 extension CPUBackend {
     package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: false)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: true)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
     private static let fewRows = 4
     /// Rows of activations that one call of the kernel passes over a panel of weights, so that they stay in the L2 cache.
-    private static let rowsPerTile = 512
+    static let rowsPerTile = 512
 
     /// `y[rows, matrix.outputs] (+)= prologue(input) Wᵀ + bias`.
     private func product(_ input: LinearInput, _ matrix: Matrix, _ y: UnsafeMutablePointer<Float>, accumulate: Bool) {
@@ -93,21 +97,25 @@ extension CPUBackend {
     func activationType(for part: CPUMatrix.Part) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
         if let grouped = part.grouped { return nt_grouped_activation(grouped) }
-        if nt_type_is_packable(part.type) { return NT_ACT_Q8 }
+        if nt_linear_supports(NT_ACT_Q8, part.type) { return NT_ACT_Q8 }
         return part.type == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
     }
 
+    /// Bytes of a row of `width` activations.
+    static func rowBytes(_ width: Int, _ type: nt_act) -> Int {
+        switch type {
+        case NT_ACT_Q8: nt_q8_row_bytes(width)
+        case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
+        default: (width * 4 + 63) / 64 * 64
+        }
+    }
+
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
-    private func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
+    func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
         if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
-        let stride =
-            switch type {
-            case NT_ACT_Q8: nt_q8_row_bytes(width)
-            case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
-            default: (width * 4 + 63) / 64 * 64
-            }
+        let stride = Self.rowBytes(width, type)
         let rows = input.rows
         guard scratch.reserve(worker: order == nil ? 0 : width * 8), let base = scratch.narrowed(rows * stride) else { return nil }
         let chunk = rows <= Self.fewRows ? rows : max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
@@ -138,7 +146,7 @@ extension CPUBackend {
         }
     }
 
-    private func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
+    func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
         switch input {
         case .plain(let x):
             nt_store_rows(x.floats + row * x.columns, x.columns, count, width, out)
