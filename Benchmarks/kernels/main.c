@@ -2,7 +2,7 @@
 //     kernels-bench [--isa 0...3] [--only WORD]
 // Peaks: a read of 1 GiB for streaming kernels, fused multiply-adds kept in registers for the others (f32 x 1,
 // bf16 x 2, int8 x 4, which is what the vdpbf16ps and vpdpbusd instructions do per issue).
-#include "CKernels.h"
+#include "grouped.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +191,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--isa") == 0) nt_set_isa((nt_isa)atoi(argv[i + 1]));
         else if (strcmp(argv[i], "--only") == 0) only = argv[i + 1];
     }
+    if (only && strncmp(only, "grouped", 7) == 0) { bench_grouped(only); return 0; }
     measure_peaks();
     printf("isa %s, read %.1f GB/s, f32 tile in first-level cache %.1f Gflop/s\n", nt_isa_name(nt_cpu_isa()), peak_read, peak_fma);
     bench_linear(NT_ACT_BF16, NT_BF16, 1536, 576);
@@ -213,5 +214,6 @@ int main(int argc, char **argv) {
     bench_attention(NT_F16, 9, 3, 64, 512, 512);
     bench_attention(NT_F32, 9, 3, 64, 512, 512);
     bench_rows();
+    if (!only) bench_grouped(only);
     return 0;
 }

@@ -40,7 +40,7 @@ extension CPUBackend {
         var columns = 0, scratchBytes = 0
         for part in parts {
             columns += part.outputs
-            scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, rows, matrix.inputs))
+            scratchBytes = max(scratchBytes, part.scratchBytes(x.type, rows: rows, inputs: matrix.inputs))
         }
         guard scratch.reserve(worker: scratchBytes) else { return }
         let step = chunkColumns(of: columns)
@@ -71,6 +71,7 @@ extension CPUBackend {
                 arguments.y_stride = outputs
                 arguments.accumulate = accumulate
                 arguments.scratch = scratch[worker]
+                arguments.scratch_bytes = scratchBytes
                 nt_linear(&arguments)
                 return
             }
