@@ -12,7 +12,7 @@ extension WeightScope {
     /// - name: the module, for instance `q_proj`: its tensors are `q_proj.weight` or `q_proj.qweight`, `q_proj.scales` and so on.
     /// - isTransposed: an unquantised `weight` is `[inputs, outputs]`, as `Conv1D` has it. Quantised layouts know no such difference.
     package func linear(_ name: String, outputs: Int, inputs: Int, isTransposed: Bool = false) throws(LoadError) -> StoredWeight {
-        let scope = self[name], full = prefix + name
+        let scope = self[name], full = String(scope.prefix.dropLast())
         guard 1...0x7FFF_FFFF ~= outputs, 1...0x7FFF_FFFF ~= inputs else {
             throw .malformed(file: checkpoint.path, tensor: full, reason: "\(outputs) × \(inputs) is no possible size of a layer")
         }
