@@ -78,6 +78,35 @@ struct DefinitionTests {
         }
     }
 
+    /// AWQ of sizes that fill no tile: 5 and 21 words of outputs, inputs that end inside a block of 8.
+    @Test(arguments: [(40, 140, 20), (168, 300, 100), (8, 4, 4)]) func awqTails(outputs: Int, inputs: Int, size: Int) throws {
+        let groups = inputs / size, words = outputs / 8
+        func code(_ output: Int, _ input: Int) -> Int { (output * 7 + input * 5 + output * input) % 16 }
+        func zero(_ output: Int, _ group: Int) -> Int { (output * 3 + group * 11) % 16 }
+        func scale(_ output: Int, _ group: Int) -> Float { Float(1 + output + outputs * group) }
+        // Bit 4 · position of a word is output [0, 2, 4, 6, 1, 3, 5, 7][position].
+        let outputAt = [0, 2, 4, 6, 1, 3, 5, 7]
+        func packed(_ rows: Int, _ value: (Int, Int) -> Int) -> [UInt32] {
+            (0..<rows * words).map { place in
+                (0..<8).reduce(UInt32(0)) { word, position in
+                    word | UInt32(value(place % words * 8 + outputAt[position], place / words)) << UInt32(4 * position)
+                }
+            }
+        }
+        let scales = (0..<groups * outputs).map { scale($0 % outputs, $0 / outputs) }
+        let tensors: [(String, TensorView)] = [
+            ("a.qweight", try view(.i32, [inputs, words], packed(inputs, code))), ("a.qzeros", try view(.i32, [groups, words], packed(groups, zero))),
+            ("a.scales", try view(.f32, [groups, outputs], scales)),
+        ]
+        let config = #"{"quant_method": "awq", "bits": 4, "group_size": \#(size)}"#
+        let values = try withCheckpoint(config, tensors) { weights in try weights.linear("a", outputs: outputs, inputs: inputs).floats() }
+        let isEqual = values.indices.allSatisfy { place in
+            let output = place / inputs, input = place % inputs
+            return values[place] == Float(code(output, input) - zero(output, input / size)) * scale(output, input / size)
+        }
+        #expect(values.count == outputs * inputs && isEqual)
+    }
+
     @Test func dense() throws {
         let tensors: [(String, TensorView)] = [
             ("a.weight", try view(.f32, [2, 3], [1, 2, 3, 4, 5, 6] as [Float])), ("a.bias", try view(.f32, [2], [0, 1] as [Float])),
