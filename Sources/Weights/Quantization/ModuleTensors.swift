@@ -14,7 +14,7 @@ struct ModuleTensors {
     func contains(_ name: String) -> Bool { scope.contains(name) }
 
     func malformed(_ name: String, _ reason: String) -> LoadError {
-        .malformed(file: scope.record(name)?.file.path ?? scope.checkpoint.path, tensor: scope.prefix + name, reason: reason)
+        .malformed(file: scope.file(of: name), tensor: scope.prefix + name, reason: reason)
     }
 
     func tensor(_ name: String, _ dtypes: DType..., shape: Shape) throws(LoadError) -> TensorView {
@@ -25,7 +25,7 @@ struct ModuleTensors {
         let view = try scope.tensor(name, shape: shape)
         guard dtypes.contains(view.dtype) else {
             throw .dtypeMismatch(
-                name: scope.prefix + name, file: scope.record(name)?.file.path ?? scope.checkpoint.path, expected: dtypes, found: view.dtype)
+                name: scope.prefix + name, file: scope.file(of: name), expected: dtypes, found: view.dtype)
         }
         return view
     }
@@ -134,7 +134,8 @@ struct ModuleTensors {
                             forEachRow(from) { row, codes in
                                 CodeUnpacking.expandRow(codes, bits: bits, count: inputs, into: expanded)
                                 CodeUnpacking.reorderRow(
-                                    expanded, areNibbles: areNibbles, order: order, count: inputs, scratch: expanded + rowBytes, into: to + row * rowBytes)
+                                    expanded, areNibbles: areNibbles, order: order, count: inputs, scratch: expanded + rowBytes,
+                                    into: to + row * rowBytes)
                             }
                         }
                     }

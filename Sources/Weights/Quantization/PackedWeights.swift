@@ -22,7 +22,8 @@ extension ModuleTensors {
                 for group in 0..<groups { zeros[row * groups + group] = Float(nibbles[row * zeroBytes + group / 2] >> UInt8(4 * (group & 1)) & 15) }
             }
         }
-        return try weight(.uint4, codes: codes, scales: scales, zeros: try table("qzeros", zeros, groups: groups, isTransposed: false, columns), columns)
+        return try weight(
+            .uint4, codes: codes, scales: scales, zeros: try table("qzeros", zeros, groups: groups, isTransposed: false, columns), columns)
     }
 
     private func nibblesTransposed(_ name: String, _ packed: TensorView, inputs: Int) throws(LoadError) -> TensorView {

@@ -107,6 +107,24 @@ struct DefinitionTests {
         #expect(values.count == outputs * inputs && isEqual)
     }
 
+    /// A checkpoint of which only keys and values are quantised.
+    @Test(arguments: [
+        #"{"quant_method": "modelopt", "quant_algo": null, "kv_cache_quant_algo": "FP8"}"#,
+        #"{"quant_method": "compressed-tensors", "config_groups": {}, "kv_cache_scheme": {"num_bits": 8, "type": "float"}}"#,
+    ])
+    func cacheOnly(_ config: String) throws {
+        let tensors: [(String, TensorView)] = [
+            ("k_proj.weight", try view(.f32, [1, 2], [1, 2] as [Float])), ("k_proj.k_scale", try view(.f32, [], [Float(0.25)])),
+        ]
+        try withCheckpoint(config, tensors) { weights in
+            let values = try weights.linear("k_proj", outputs: 1, inputs: 2).floats(), scheme = try weights.quantization()
+            #expect(values == [1, 2] && scheme.cacheScheme != nil)
+            try weights.requireAllUsed()
+            let scales = try weights.cacheScales()
+            #expect(scales.key == 0.25 && scales.value == nil)
+        }
+    }
+
     @Test func dense() throws {
         let tensors: [(String, TensorView)] = [
             ("a.weight", try view(.f32, [2, 3], [1, 2, 3, 4, 5, 6] as [Float])), ("a.bias", try view(.f32, [2], [0, 1] as [Float])),
