@@ -13,7 +13,7 @@ package protocol Backend: AnyObject {
 
     /// A matrix `[Σ outputs, inputs]` out of parts stacked along the outputs (fused projections), each `[outputs, inputs]` as stored.
     /// - Parameter biases: one per part, `[outputs]` or nil; empty for none.
-    func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix
+    func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix
     /// One small matrix a head, each `[outputs, inputs]` as stored, or its transpose where `transposed`.
     func makeHeadMatrices(_ heads: [TensorView], transposed: Bool) throws -> HeadMatrices
     func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable
@@ -27,6 +27,15 @@ package protocol Backend: AnyObject {
     func bytesPerBlock(_ layout: KVCacheLayout) -> Int
     func makeCache(_ layout: KVCacheLayout, blockCount: Int) throws
 
+    // MARK: Adapters
+
+    /// Where adapters can attach: the modules of all matrices made so far.
+    var adapterTargets: [AdapterTarget] { get }
+    /// Makes an adapter known as `id` (above 0) to the steps that follow. All its modules must be targets of these shapes.
+    func install(_ adapter: LowRankAdapter, as id: Int32) throws
+    /// Forgets an adapter that no later batch names.
+    func removeAdapter(_ id: Int32)
+
     // MARK: A step
 
     /// Takes the batch and computes once what all layers share: rotations, slots, the cut into work items. Copies `batch.copies`.
@@ -39,13 +48,14 @@ package protocol Backend: AnyObject {
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor)
+    /// `y = Σ weight[k] * expert[k](input)` over the experts that each token chooses, plus the shared expert.
+    /// - Parameter input: `.plain` or `.normed`, `[T, hidden]`; `y` is another tensor.
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// Rotates queries and keys, writes keys and values to the cache, attends.
     /// - Parameters:
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
-    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
-    /// `y` may be `x`.
     /// Multi-head latent attention: norms and rotates the latents, writes them to the cache, rotates the queries' rotary parts, attends.
     /// - Parameters:
     ///   - queries: `[T, heads * rank]`, in the space of the latents.
@@ -55,6 +65,7 @@ package protocol Backend: AnyObject {
     func latentAttention(_ queries: Tensor, rotary: HeadColumns, latents: Tensor, _ spec: LatentAttentionSpec, into out: Tensor)
     /// `y[t, h] = x[t, h] W[h]ᵀ`: each head's columns by a matrix of their own.
     func linearPerHead(_ x: HeadColumns, _ matrices: HeadMatrices, into y: HeadColumns)
+    /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.
     func add(_ x: Tensor, scale: Float, to y: Tensor)
@@ -67,6 +78,13 @@ package protocol Backend: AnyObject {
 
     /// Runs host work on the backend's threads.
     func parallelFor(_ count: Int, _ body: (Int) -> Void)
+}
+
+extension Backend {
+    /// A matrix out of parts of plain or GGUF types.
+    package func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix {
+        try makeMatrix(parts.map(StoredWeight.dense), biases: biases)
+    }
 }
 
 /// What one layer keeps of a token in the KV cache.
@@ -119,11 +137,13 @@ package enum BackendError: Error, CustomStringConvertible {
     case unsupportedWeight(dtype: DType, reason: String)
     case shapeMismatch(String)
     case batchTooLarge(String)
+    case unknownAdapter(Int32)
 
     package var description: String {
         switch self {
         case .outOfMemory(let what, let byteCount): "not enough memory for \(what) (\(byteCount >> 20) MiB)"
         case .unsupportedWeight(let dtype, let reason): "weights of type \(dtype) cannot be used: \(reason)"
+        case .unknownAdapter(let id): "the batch names adapter \(id), which is not installed"
         case .shapeMismatch(let text), .batchTooLarge(let text): text
         }
     }

@@ -112,8 +112,8 @@ extension CPUBackend {
     package func linearPerHead(_ x: HeadColumns, _ matrices: HeadMatrices, into y: HeadColumns) {
         let stored = unsafeDowncast(matrices.storage, to: CPUHeadMatrices.self)
         let rows = x.tensor.rows, inputs = matrices.inputs, outputs = matrices.outputs, heads = matrices.heads
-        let type = activationType(for: stored.type)
-        guard rows > 0, let input = narrow(.plain(x.tensor), width: x.tensor.columns, to: type),
+        let type = stored.type == NT_BF16 && configuration.precision != .float32 ? NT_ACT_BF16 : NT_ACT_F32
+        guard rows > 0, let input = narrow(.plain(x.tensor), width: x.tensor.columns, to: type, nil),
             scratch.reserve(worker: nt_linear_scratch_bytes(type, stored.type, rows, inputs))
         else { return }
         let element = type == NT_ACT_BF16 ? 2 : 4

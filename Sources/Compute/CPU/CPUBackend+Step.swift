@@ -11,6 +11,7 @@ extension CPUBackend {
         }
         for copy in batch.copies { cache.copyBlock(from: Int(copy.source), to: Int(copy.destination)) }
         plan.copy(batch)
+        try adapters.plan(batch)
         var highest: Int32 = 0
         for group in batch.groups.indices {
             for slot in batch.groups[group].slotMapping { highest = max(highest, slot) }
