@@ -15,7 +15,7 @@ package protocol Backend: AnyObject {
     /// - Parameter biases: one per part, `[outputs]` or nil; empty for none.
     func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix
     /// One small matrix a head, each `[outputs, inputs]` as stored, or its transpose where `transposed`.
-    func makeHeadMatrices(_ heads: [TensorView], transposed: Bool) throws -> HeadMatrices
+    func makeHeadMatrices(_ heads: [StoredWeight], transposed: Bool) throws -> HeadMatrices
     func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable
     /// Parameters as float32, whatever they are stored in.
     func makeVector(_ values: TensorView) throws -> Vector

@@ -95,10 +95,10 @@ extension DecoderLoader {
     }
 
     /// Each head's rows of the matrix that makes keys and values of a latent: `[plain, rank]` and `[value, rank]`.
-    private func latentUp(_ scope: WeightScope, _ latent: LatentAttentionDescription) throws -> (keys: [TensorView], values: [TensorView]) {
+    private func latentUp(_ scope: WeightScope, _ latent: LatentAttentionDescription) throws -> (keys: [StoredWeight], values: [StoredWeight]) {
         let rows = latent.plain + latent.valueDimension
-        let matrix = try weight(scope, names.latentUp, outputs: latent.heads * rows, inputs: latent.rank)
-        var keys: [TensorView] = [], values: [TensorView] = []
+        let matrix = try scope.linear(names.latentUp, outputs: latent.heads * rows, inputs: latent.rank)
+        var keys: [StoredWeight] = [], values: [StoredWeight] = []
         for head in 0..<latent.heads {
             keys.append(try matrix.rows(head * rows..<head * rows + latent.plain))
             values.append(try matrix.rows(head * rows + latent.plain..<(head + 1) * rows))

@@ -42,9 +42,9 @@ import Testing
         }
 
         func load(_ backend: CPUBackend, tokens: Int, dtype: DType) throws {
-            func heads(_ values: [Float], rows: Int) throws -> [TensorView] {
+            func heads(_ values: [Float], rows: Int) throws -> [StoredWeight] {
                 try (0..<shape.heads).map { head in
-                    try TensorView.make(dtype, [rows, shape.rank]) { bytes in
+                    .dense(try TensorView.make(dtype, [rows, shape.rank]) { bytes in
                         for i in 0..<rows * shape.rank {
                             let x = values[head * rows * shape.rank + i]
                             if dtype == .f32 {
@@ -53,7 +53,7 @@ import Testing
                                 bytes.storeBytes(of: UInt16(truncatingIfNeeded: x.bitPattern >> 16), toByteOffset: i * 2, as: UInt16.self)
                             }
                         }
-                    }
+                    })
                 }
             }
             intoLatent = try backend.makeHeadMatrices(try heads(keyUp, rows: shape.nope), transposed: true)
