@@ -103,6 +103,7 @@ struct DecoderLoader {
     private func mixer(_ scope: WeightScope, _ mixer: Mixer, _ place: (group: Int, layer: Int)) throws -> BlockMixer {
         switch mixer {
         case .attention(let attention): .attention(try self.attention(scope, attention, place))
+        case .latent(let latent): .latent(try latentAttention(scope, latent, place))
         }
     }
 
