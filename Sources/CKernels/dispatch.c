@@ -75,7 +75,8 @@ bool nt_linear_supports(nt_act act, nt_type weight) {
 
 void nt_linear(const nt_linear_args *a) {
     if (a->m == 0 || a->n_begin >= a->n_end) return;
-    if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    if (a->grouped) nt_kernels.linear_grouped(a);
+    else if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
     else nt_kernels.linear_rows(a);
 }
 

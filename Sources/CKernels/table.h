@@ -7,6 +7,7 @@
 struct nt_table {
     void (*linear_rows)(const nt_linear_args *);
     void (*linear_packed)(const nt_linear_args *);
+    void (*linear_grouped)(const nt_linear_args *);
     void (*quantize_rows_q8)(const float *, size_t, size_t, size_t, void *, size_t);
     void (*f32_to_bf16)(const float *, uint16_t *, size_t);
     void (*f32_to_f16)(const float *, uint16_t *, size_t);

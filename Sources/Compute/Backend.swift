@@ -13,7 +13,7 @@ package protocol Backend: AnyObject {
 
     /// A matrix `[Σ outputs, inputs]` out of parts stacked along the outputs (fused projections), each `[outputs, inputs]` as stored.
     /// - Parameter biases: one per part, `[outputs]` or nil; empty for none.
-    func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix
+    func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix
     func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable
     /// Parameters as float32, whatever they are stored in.
     func makeVector(_ values: TensorView) throws -> Vector
@@ -58,6 +58,13 @@ package protocol Backend: AnyObject {
 
     /// Runs host work on the backend's threads.
     func parallelFor(_ count: Int, _ body: (Int) -> Void)
+}
+
+extension Backend {
+    /// A matrix out of parts of plain or GGUF types.
+    package func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix {
+        try makeMatrix(parts.map(StoredWeight.dense), biases: biases)
+    }
 }
 
 /// Shape of the KV cache over all layers: what a block holds.

@@ -4,11 +4,14 @@
 
 #include "../table.h"
 #include "../layouts.h"
+#include "../grouped_layout.h"
 #include "simd.h"
 #include "vmath.h"
 #include "convert.h"
 #include "linear_rows.h"
 #include "linear_packed.h"
+#include "lookup.h"
+#include "linear_grouped.h"
 #include "elementwise.h"
 #include "rope.h"
 #include "kv_cache.h"
@@ -17,7 +20,7 @@
 
 void NT_FILL(struct nt_table *t) {
     *t = (struct nt_table){
-        .linear_rows = linear_rows, .linear_packed = linear_packed,
+        .linear_rows = linear_rows, .linear_packed = linear_packed, .linear_grouped = linear_grouped,
         .quantize_rows_q8 = quantize_rows_q8,
         .f32_to_bf16 = f32_to_bf16, .f32_to_f16 = f32_to_f16, .bf16_to_f32 = bf16_to_f32, .f16_to_f32 = f16_to_f32,
         .rms_norm = rms_norm, .layer_norm = layer_norm, .activate = activate,

@@ -201,20 +201,24 @@ PACKED_TILES(Q6_K)
 
 /// Panel by panel, all rows of x over each. With one tile a panel is read once, so the fetch runs a fixed way ahead;
 /// with more, the next panel is fetched while the rows pass over this one.
-INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
-    const size_t bytes = panel_bytes(a->w_type, a->k), blocks = a->k / 32;
+/// `bytes` are those of a panel, `steps` how often a tile calls ahead_step.
+INLINE void panels_drive(const nt_linear_args *a, size_t bytes, size_t steps, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
     const size_t tiles = NT_LEVEL < 2 ? (a->m + 3) / 4 : a->m / 8 + (a->m & 4 ? 1 : 0) + (a->m & 2 ? 1 : 0) + (a->m & 1);
     const char *end = (const char *)a->w + (a->n_end + 15) / 16 * bytes;
     const size_t lead = AHEAD_GROUPS_BYTES / (bytes + 1) + 1;
-    struct ahead next = ahead_of((const char *)a->w + a->n_begin / 16 * bytes + AHEAD_BYTES, end, bytes, blocks);
+    struct ahead next = ahead_of((const char *)a->w + a->n_begin / 16 * bytes + AHEAD_BYTES, end, bytes, steps);
     for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
         size_t m = 0;
-        if (tiles > 1) next = ahead_of((const char *)a->w + (p + lead) * bytes, end, bytes, blocks * tiles);
+        if (tiles > 1) next = ahead_of((const char *)a->w + (p + lead) * bytes, end, bytes, steps * tiles);
         if (NT_LEVEL >= 2) for (; m + 8 <= a->m; m += 8) t8(a, m, p, &next);
         for (; m + 4 <= a->m; m += 4) t4(a, m, p, &next);
         if (t2) for (; m + 2 <= a->m; m += 2) t2(a, m, p, &next);
         for (; m < a->m; m++) t1(a, m, p, &next);
     }
+}
+
+INLINE void packed_drive(const nt_linear_args *a, panel_tile *t8, panel_tile *t4, panel_tile *t2, panel_tile *t1) {
+    panels_drive(a, panel_bytes(a->w_type, a->k), a->k / 32, t8, t4, t2, t1);
 }
 
 static void linear_packed(const nt_linear_args *a) {

@@ -29,9 +29,10 @@ typedef struct {
     const void *x;        ///< [m, k] activations
     size_t x_stride;      ///< bytes between rows of x (multiple of 4; q8: nt_q8_row_bytes(k) or more)
     nt_act x_type;
-    const void *w;        ///< [n, k] row-major f32/f16/bf16 (any alignment), or the buffer made by nt_pack
+    const void *w;        ///< [n, k] row-major f32/f16/bf16 (any alignment), or the buffer made by nt_pack or nt_grouped_pack
     size_t w_stride;      ///< bytes between rows of w, row-major types only; 0 = tightly packed
     nt_type w_type;
+    const struct nt_grouped *grouped;  ///< of panels made by nt_grouped_pack, whose w_type does not count; else NULL
     size_t m, n, k;
     size_t n_begin, n_end;  ///< columns of y to compute; multiples of 16 are fastest, any split gives the same bits
     const float *bias;    ///< [n] or NULL

@@ -40,11 +40,8 @@ struct CPUProductBatch: ~Copyable {
             arguments.x = x.base + row * x.stride
             arguments.x_stride = x.stride
             arguments.x_type = x.type
-            arguments.w = part.data
-            arguments.w_stride = part.rowStride
-            arguments.w_type = part.type
+            part.describe(in: &arguments)
             arguments.m = min(rowsPerTile, rows - row)
-            arguments.n = part.outputs
             arguments.k = inputs
             arguments.bias = bias
             arguments.y = y + row * yStride

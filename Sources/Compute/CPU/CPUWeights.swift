@@ -5,15 +5,35 @@ import Tensors
 final class CPUMatrix {
     struct Part {
         let type: nt_type
-        /// Row-major rows as stored, or panels of `nt_pack`.
+        /// Row-major rows as stored, or panels of `nt_pack` or `nt_grouped_pack`.
         let data: UnsafeRawPointer
         /// Bytes between stored rows; 0 for panels.
         let rowStride: Int
         let outputs: Int
         /// First column of the product that this part gives.
         let firstColumn: Int
+        /// How panels of grouped codes are laid out, in the memory of `owner`; `type` does not count then.
+        var grouped: UnsafePointer<nt_grouped>?
+        /// The order in which the columns want their inputs; nil for the stored one.
+        var inputOrder: InputOrder?
         /// Keeps `data` alive.
         let owner: AnyObject
+
+        /// Says what the weight is: all that concerns neither the activations nor the range of columns.
+        func describe(in arguments: inout nt_linear_args) {
+            arguments.w = data
+            arguments.w_stride = rowStride
+            arguments.w_type = type
+            arguments.grouped = grouped
+            arguments.n = outputs
+        }
+    }
+
+    /// A permutation of a matrix's inputs.
+    final class InputOrder {
+        let indices: [Int32]
+
+        init(_ indices: [Int32]) { self.indices = indices }
     }
 
     let parts: [Part]
