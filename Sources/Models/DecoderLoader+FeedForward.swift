@@ -17,6 +17,7 @@ extension DecoderLoader {
             switch mlp.form {
             case .gated: [(gate, inner), (up, inner)]
             case .gatedFused: [(gateUp, 2 * inner)]
+            case .gatedStackedUp: [(up, 2 * inner)]
             case .plain: [(up, inner)]
             }
         return BlockMLP(
@@ -58,11 +59,16 @@ extension DecoderLoader {
                 down.append(try backend.makeMatrix([try second[row: expert]], biases: []))
             }
         case .stackedSeparate(let gate, let up, let downName):
-            let gates = try scope.tensor(gate, shape: [count, inner, hidden]), ups = try scope.tensor(up, shape: [count, inner, hidden])
-            let second = try scope.tensor(downName, shape: [count, hidden, inner])
+            let gates = try scope.tensor(gate + ".weight", shape: [count, inner, hidden])
+            let ups = try scope.tensor(up + ".weight", shape: [count, inner, hidden])
+            let second = try scope.tensor(downName + ".weight", shape: [count, hidden, inner])
+            let biases = try [(gate, inner), (up, inner), (downName, hidden)].map { name, size in
+                mixture.expertBias == .none ? nil : try scope.optional(name + ".bias", shape: [count, size])
+            }
             for expert in 0..<count {
-                gateUp.append(try backend.makeMatrix([try gates[row: expert], try ups[row: expert]], biases: []))
-                down.append(try backend.makeMatrix([try second[row: expert]], biases: []))
+                let bias = try biases.map { try $0?[row: expert] }
+                gateUp.append(try backend.makeMatrix([try gates[row: expert], try ups[row: expert]], biases: [bias[0], bias[1]]))
+                down.append(try backend.makeMatrix([try second[row: expert]], biases: [bias[2]]))
             }
         case .alternating(let gateUpName, let downName):
             let first = try scope.tensor(gateUpName, shape: [count, hidden, 2 * inner])

@@ -7,6 +7,8 @@ package import Weights
 package struct ModelSource: Sendable {
     package let checkpoint: Checkpoint
     package let description: DecoderDescription
+    /// What the user should know before trusting the model's answers.
+    package private(set) var warnings: [String] = []
 
     /// Opens a folder in the hub's layout or a GGUF file.
     package init(path: String) throws(LoadError) {
@@ -14,9 +16,17 @@ package struct ModelSource: Sendable {
         if let metadata = opened.gguf {
             checkpoint = try opened.renamed(GGUFDecoder.hubName)
             description = try GGUFDecoder.describe(metadata, checkpoint)
+            return
+        }
+        checkpoint = opened
+        let config = try opened.config()
+        if try DecoderFamilies.family(of: config) == nil, let guess = try UnknownFamily.describe(config, opened) {
+            description = guess.named(in: opened)
+            let name = try config.strings(optional: "architectures")?.first ?? "a model without 'architectures'"
+            warnings.append(
+                "\(name) is not a supported architecture; its configuration and tensors look like Llama's, so it is run as that. Compare its answers with a reference before use")
         } else {
-            checkpoint = opened
-            description = try DecoderFamilies.describe(try opened.config()).named(in: opened)
+            description = try DecoderFamilies.describe(config).named(in: opened)
         }
     }
 }

@@ -2,11 +2,15 @@ import CKernels
 
 extension CPUBackend {
     package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: false)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: true)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
@@ -92,7 +96,7 @@ extension CPUBackend {
     func activationType(for part: CPUMatrix.Part) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
         if let grouped = part.grouped { return nt_grouped_activation(grouped) }
-        if nt_type_is_packable(part.type) { return NT_ACT_Q8 }
+        if nt_linear_supports(NT_ACT_Q8, part.type) { return NT_ACT_Q8 }
         return part.type == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
     }
 
@@ -106,7 +110,7 @@ extension CPUBackend {
     }
 
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
-    private func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
+    func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
         if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }

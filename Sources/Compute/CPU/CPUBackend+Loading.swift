@@ -17,7 +17,7 @@ extension CPUBackend {
             }
             column += part.outputs
         }
-        return Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts)))
+        return adapters.watch(Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts))))
     }
 
     private func makeBias(_ biases: [TensorView?], _ parts: [StoredWeight]) throws -> HostMemory? {

@@ -28,6 +28,7 @@ package final class CPUBackend: Backend {
     var experts = CPUExpertPlan()
     var products = CPUProductBatch()
     var reorders = CPUReorderBatch()
+    var adapters = CPUAdapters()
     private var tensors: [HostMemory] = []
 
     package init(_ configuration: Configuration) {

@@ -19,6 +19,13 @@ final class CPUScratch {
         /// A mixture of experts: its input in float32, the router's logits, the rows of the chosen experts, rows with their elements in
         /// another order, what the first and second products give.
         case mixtureInput, routerLogits, expertRows, reordered, expertInner, expertOutput
+        /// `A x` of adapters.
+        case lowered
+    }
+
+    /// Remembers what went wrong in a verb that cannot throw.
+    func fail(_ error: BackendError) {
+        if fault == nil { fault = error }
     }
 
     init(workers: Int) {
@@ -48,6 +55,8 @@ final class CPUScratch {
 
     func narrowed(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.narrowed, byteCount) }
     func partials(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.partials, byteCount) }
+    /// `A x` of adapters.
+    func lowered(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.lowered, byteCount) }
     func logits(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.logits, byteCount) }
 
     /// Memory for one use, until the next call for the same use that asks for more; nil where there is none.

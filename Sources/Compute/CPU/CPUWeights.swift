@@ -39,6 +39,8 @@ final class CPUMatrix {
     let parts: [Part]
     /// `[outputs]`, or nil.
     let bias: HostMemory?
+    /// Parts of installed adapters, by slot.
+    var adapters: [[CPUAdapterPart]] = []
 
     init(parts: [Part], bias: HostMemory?) {
         self.parts = parts
@@ -90,6 +92,19 @@ extension DType {
         case .iq4_nl: NT_IQ4_NL
         case .iq4_xs: NT_IQ4_XS
         case .mxfp4: NT_MXFP4
+        case .q8_1: NT_Q8_1
+        case .iq1_s: NT_IQ1_S
+        case .iq1_m: NT_IQ1_M
+        case .iq2_xxs: NT_IQ2_XXS
+        case .iq2_xs: NT_IQ2_XS
+        case .iq2_s: NT_IQ2_S
+        case .iq3_xxs: NT_IQ3_XXS
+        case .iq3_s: NT_IQ3_S
+        case .tq1_0: NT_TQ1_0
+        case .tq2_0: NT_TQ2_0
+        case .nvfp4: NT_NVFP4
+        case .q1_0: NT_Q1_0
+        case .q2_0: NT_Q2_0
         default: nil
         }
     }
