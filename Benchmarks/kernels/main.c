@@ -151,7 +151,7 @@ static void bench_attention(nt_type type, size_t heads, size_t kv_heads, size_t 
                            .out = floats(tokens * heads * dim), .out_stride = heads * dim, .heads = heads,
                            .first_position = context - tokens, .scale = 1 / sqrtf((float)dim)};
     void *scratch = room(nt_attention_scratch_bytes(&a));
-    t = TIME(for (size_t h = 0; h < kv_heads; h++) nt_attention(&a, h, 0, tokens, scratch));
+    t = TIME(for (size_t h = 0; h < kv_heads; h++) nt_attention(&a, h * heads / kv_heads, (h + 1) * heads / kv_heads, 0, tokens, scratch));
     double pairs = 0;
     for (size_t i = 0; i < tokens; i++) pairs += (double)(context - tokens + i + 1);
     line_flops(name, pairs * (double)heads * (double)dim * 4, t, peak_fma * (type == NT_BF16 && nt_cpu_isa() == NT_ISA_AVX512_BF16 ? 2 : 1));

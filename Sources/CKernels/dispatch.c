@@ -1,5 +1,6 @@
 // Chooses the level once and forwards every public kernel through the table.
 #include "table.h"
+#include "expand.h"
 #include "layouts.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ static void fill(nt_isa level) {
 void nt_kernels_init(void) {
     int empty = 0;
     if (atomic_compare_exchange_strong(&state, &empty, 1)) {
+        nt_codebooks_init();
         fill(nt_cpu_best_isa());
         atomic_store_explicit(&state, 2, memory_order_release);
     }
@@ -66,16 +68,18 @@ const char *nt_isa_name(nt_isa level) {
 
 bool nt_linear_supports(nt_act act, nt_type weight) {
     switch (act) {
-    case NT_ACT_F32: return weight == NT_F32 || weight == NT_F16 || weight == NT_BF16 || nt_type_is_packable(weight);
+    case NT_ACT_F32: return nt_block_elements(weight) > 0;
     case NT_ACT_BF16: return weight == NT_BF16;
-    case NT_ACT_Q8: return nt_type_is_packable(weight);
+    case NT_ACT_Q8: return nt_block_elements(weight) > 1;
     }
     return false;
 }
 
 void nt_linear(const nt_linear_args *a) {
     if (a->m == 0 || a->n_begin >= a->n_end) return;
-    if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    if (a->grouped) nt_kernels.linear_grouped(a);
+    else if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    else if (type_is_expanded(a->w_type)) nt_kernels.linear_expanded(a);
     else nt_kernels.linear_rows(a);
 }
 
@@ -99,11 +103,16 @@ void nt_activate(nt_activation f, const float *gate, size_t gate_stride, const f
                  size_t rows, size_t k, nt_out out) {
     nt_kernels.activate(f, gate, gate_stride, up, up_stride, rows, k, out);
 }
+void nt_activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                         size_t rows, size_t k, nt_out out) {
+    nt_kernels.activate_clamped(alpha, limit, gate, gate_stride, up, up_stride, rows, k, out);
+}
 void nt_add(float *y, const float *x, size_t count) { nt_kernels.add(y, x, count); }
 void nt_add_scaled(float *y, const float *x, float factor, size_t count) { nt_kernels.add_scaled(y, x, factor, count); }
 void nt_scale(float *y, const float *x, float factor, size_t count) { nt_kernels.scale(y, x, factor, count); }
 void nt_multiply(float *y, const float *x, size_t count) { nt_kernels.multiply(y, x, count); }
 void nt_softcap(float *x, float cap, size_t count) { nt_kernels.softcap(x, cap, count); }
+void nt_clamp(float *x, float limit, size_t count) { nt_kernels.clamp(x, limit, count); }
 void nt_store_rows(const float *x, size_t x_stride, size_t rows, size_t k, nt_out out) { nt_kernels.store_rows(x, x_stride, rows, k, out); }
 void nt_softmax_rows(float *x, size_t x_stride, size_t rows, size_t k) { nt_kernels.softmax_rows(x, x_stride, rows, k); }
 void nt_rope(float *x, size_t tokens, size_t token_stride, size_t heads, size_t head_dim, size_t rot,
@@ -117,16 +126,16 @@ void nt_kv_write(const nt_kv_cache *cache, const float *k, size_t k_stride, cons
                  const int64_t *slots, size_t token_begin, size_t token_end, size_t head_begin, size_t head_end) {
     nt_kernels.kv_write(cache, k, k_stride, v, v_stride, slots, token_begin, token_end, head_begin, head_end);
 }
-void nt_attention(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end, void *scratch) {
-    nt_kernels.attention(args, kv_head, token_begin, token_end, scratch);
+void nt_attention(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end, void *scratch) {
+    nt_kernels.attention(args, head_begin, head_end, token_begin, token_end, scratch);
 }
-void nt_attention_partial(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_partial(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t split, float *partials, void *scratch) {
-    nt_kernels.attention_partial(args, kv_head, token_begin, token_end, split, partials, scratch);
+    nt_kernels.attention_partial(args, head_begin, head_end, token_begin, token_end, split, partials, scratch);
 }
-void nt_attention_combine(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_combine(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t splits, float *partials) {
-    nt_kernels.attention_combine(args, kv_head, token_begin, token_end, splits, partials);
+    nt_kernels.attention_combine(args, head_begin, head_end, token_begin, token_end, splits, partials);
 }
 
 // ---- sampling ----

@@ -23,7 +23,9 @@ package struct Norm {
 }
 
 package enum Activation: Sendable, Equatable {
-    case silu, geluTanh, gelu, relu, reluSquared, identity
+    case silu, geluTanh, gelu, geluQuick, relu, reluSquared, sigmoid, tanh, identity
+    /// gpt-oss: `(clamp(up, ±limit) + 1) * g * sigmoid(alpha * g)` with `g = min(gate, limit)`; without a gated pair, up is 0.
+    case swigluClamped(alpha: Float, limit: Float)
 }
 
 /// What enters a matrix product: the product and what precedes it are one verb, so that a backend can fuse them and narrow the
@@ -43,6 +45,26 @@ package enum LinearInput {
     }
 }
 
+/// Norm of the queries or the keys of a projection.
+package struct HeadNorm {
+    package enum Scope: Sendable, Equatable {
+        /// Each head on its own, all with one weight `[d]`.
+        case shared
+        /// Each head on its own, with a weight of its own: `[heads * d]`, head by head.
+        case perHead
+        /// All heads as one row, weight `[heads * d]`.
+        case whole
+    }
+
+    package var norm: Norm
+    package var scope: Scope
+
+    package init(_ norm: Norm, scope: Scope = .shared) {
+        self.norm = norm
+        self.scope = scope
+    }
+}
+
 /// Attention of one layer over the paged cache.
 package struct AttentionSpec {
     package var heads: Int
@@ -59,9 +81,13 @@ package struct AttentionSpec {
     package var slidingWindow: Int?
     /// Rotary embedding, as registered with the backend; nil for none.
     package var rope: RopeHandle?
-    /// Norm of each query and key head before the rotation.
-    package var queryNorm: Norm?
-    package var keyNorm: Norm?
+    /// Bound on every query, key and value of the projection, applied before anything else (`clip_qkv`); nil for none.
+    package var clip: Float?
+    /// Norms of queries and keys; nil for none.
+    package var queryNorm: HeadNorm?
+    package var keyNorm: HeadNorm?
+    /// Rotates first and then norms (HunYuan); else the other way round.
+    package var normsAfterRotation = false
     /// `[heads]`, ALiBi slopes.
     package var alibiSlopes: Vector?
     /// `[heads]`, attention sinks.
@@ -80,6 +106,43 @@ package struct AttentionSpec {
 
     /// Columns of the fused projection `[q; k; v]`.
     package var projectionColumns: Int { (heads + kvHeads) * headDimension + kvHeads * valueDimension }
+}
+
+/// Multi-head latent attention of one layer (DeepSeek-V2, arXiv 2405.04434): the cache holds one latent a token, key and value of all heads.
+package struct LatentAttentionSpec {
+    package var heads: Int
+    /// Elements of a latent.
+    package var rank: Int
+    /// Elements of the rotated part, beside the latent.
+    package var rotary: Int
+    /// Factor on `q·k`.
+    package var scale: Float
+    package var rope: RopeHandle?
+    /// Norm of the latent, before it is cached.
+    package var latentNorm: Norm?
+    /// KV cache group of the layer, and the layer's place among the group's layers.
+    package var cacheGroup: Int = 0
+    package var cacheLayer: Int = 0
+
+    package init(heads: Int, rank: Int, rotary: Int, scale: Float) {
+        self.heads = heads
+        self.rank = rank
+        self.rotary = rotary
+        self.scale = scale
+    }
+}
+
+/// Columns of a tensor that belong to heads: head `h` has those from `offset + h * stride` on. On the CPU both are even.
+package struct HeadColumns {
+    package var tensor: Tensor
+    package var offset: Int
+    package var stride: Int
+
+    package init(_ tensor: Tensor, offset: Int = 0, stride: Int) {
+        self.tensor = tensor
+        self.offset = offset
+        self.stride = stride
+    }
 }
 
 /// A rotary embedding known to a backend.

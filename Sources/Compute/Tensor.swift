@@ -24,6 +24,12 @@ package struct Tensor {
         return Tensor(address: address, dtype: dtype, rows: count, columns: columns)
     }
 
+    /// The same memory as rows of fewer columns, again without gaps.
+    package func narrowed(to columns: Int) -> Tensor {
+        precondition(columns <= self.columns)
+        return Tensor(address: address, dtype: dtype, rows: rows, columns: columns)
+    }
+
     /// The elements, where the backend keeps float32 in host memory.
     package var floats: UnsafeMutablePointer<Float> {
         address.assumingMemoryBound(to: Float.self)

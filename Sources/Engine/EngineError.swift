@@ -12,6 +12,8 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case promptTooLong(tokens: Int, maxModelLength: Int)
     /// Maps to 400: the prompt does not fit the whole KV cache.
     case promptExceedsCache(tokens: Int, capacity: Int)
+    /// Maps to 404: the adapter was never loaded, or is unloaded.
+    case unknownAdapter(Int32)
     /// Maps to 503.
     case queueFull(waiting: Int, limit: Int)
     /// Maps to 503.
@@ -35,6 +37,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
             "the prompt has \(tokens) tokens, and with one to generate that exceeds the model's maximum length of \(limit); shorten the prompt"
         case .promptExceedsCache(let tokens, let capacity):
             "the prompt has \(tokens) tokens but the whole KV cache holds \(capacity); shorten the prompt or give the cache more memory"
+        case .unknownAdapter(let id): "adapter \(id) is not loaded any more"
         case .queueFull(let waiting, let limit): "\(waiting) requests are waiting and the limit is \(limit); try again later"
         case .tokenQueueFull(let waiting, let limit): "\(waiting) prompt tokens are waiting and the limit is \(limit); try again later"
         case .notAccepting: "the engine is shutting down and takes no more requests"

@@ -15,6 +15,7 @@ extension Scheduler {
             step.batch.queryStarts.append(Int32(truncatingIfNeeded: step.batch.tokenIDs.count))
             step.batch.sequenceLengths.append(Int32(truncatingIfNeeded: end))
             step.batch.promptLengths.append(Int32(truncatingIfNeeded: sequences[index].promptCount))
+            step.batch.adapterIDs.append(sequences[index].adapter)
             addRows(entry.slot, start..<end, firstRow, &places)
         }
         for group in cache.spec.groups.indices { buildTables(group) }

@@ -60,6 +60,8 @@ package struct NewSequence: Sendable {
     /// Choices besides the first, to be forked off after the prompt.
     package var moreChoices = 0
     package var wantsPromptLogprobs = false
+    /// 0 for none.
+    package var adapter: Int32 = 0
 
     package init(prompt: [Int32], blocks: SequenceBlocks, stop: StopRules, order: UInt64) {
         self.prompt = prompt
@@ -82,6 +84,8 @@ package struct SequenceState: Sendable {
     package internal(set) var computed = 0
     package internal(set) var blocks: SequenceBlocks
     var stop: StopRules
+    /// 0 for none.
+    package internal(set) var adapter: Int32
     /// Choices still to be forked off.
     var pendingChoices: Range<Int32>
     /// Prompt positions whose logits still have to be reported begin here; `promptCount - 1` when there are none.
@@ -99,6 +103,7 @@ package struct SequenceState: Sendable {
         promptCount = new.prompt.count
         blocks = new.blocks
         stop = new.stop
+        adapter = new.adapter
         pendingChoices = 1..<Int32(clamping: 1 + new.moreChoices)
         promptLogprobsDone = new.wantsPromptLogprobs ? 0 : new.prompt.count - 1
     }
@@ -136,9 +141,13 @@ package struct WaitingQueue: Sendable {
         entries.insert(Entry(rank: rank, slot: slot), at: low)
     }
 
-    mutating func removeNext() { entries.removeLast() }
+    /// The first in line that `isWanted` takes.
+    func first(where isWanted: (Int32) -> Bool) -> Int32? {
+        entries.last { isWanted($0.slot) }?.slot
+    }
 
     mutating func remove(_ slot: Int32) {
+        if next == slot { return entries.removeLast() }
         if let index = entries.firstIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
     }
 }

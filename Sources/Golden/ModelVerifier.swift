@@ -61,14 +61,18 @@ package struct ModelVerifier {
             let isQuantised = source.checkpoint.gguf != nil
             let tolerance = ModelTolerance(precision: precision, isQuantised: isQuantised, isMixtureOfExperts: golden.isMixtureOfExperts)
             var session = DirectSession(runner)
-            try compare(golden, tolerance, &session, &report)
+            if golden.baseLogits != nil {
+                try verifyAdapter(folder + "/adapter", source, runner, golden, tolerance, &session, &report)
+            } else {
+                try compare(golden, tolerance, &session, &report)
+            }
         } catch {
             report.failures.append("\(error)")
         }
         return report
     }
 
-    private func compare(
+    func compare(
         _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession, _ report: inout ModelReport
     ) throws {
         report.logitsTolerance = tolerance.logits
@@ -77,7 +81,7 @@ package struct ModelVerifier {
             let sequence = session.open(promptLength: prompt.count)
             let logits = try session.append([(sequence, prompt)])[0]
             alone.append(logits)
-            compareLogits(logits, golden, index, tolerance, &report)
+            compareLogits(logits, golden.lastLogits[index], golden, index, tolerance, &report)
             try compareGreedy(logits, golden, index, sequence, tolerance, &session, &report)
         }
         try compareLogprobs(golden, tolerance, &session, &report)
@@ -85,10 +89,10 @@ package struct ModelVerifier {
         try compareChunked(golden, alone, &session, &report)
     }
 
-    private func compareLogits(
-        _ logits: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
+    func compareLogits(
+        _ logits: [Float], _ want: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
     ) {
-        let want = golden.lastLogits[index], deviation = golden.logitsStandardDeviation[index]
+        let deviation = golden.logitsStandardDeviation[index]
         guard logits.count == want.count else {
             return report.failures.append("prompt \(index): \(logits.count) logits, expected \(want.count)")
         }

@@ -8,18 +8,9 @@ import Weights
 package final class Decoder {
     package let description: DecoderDescription
     let backend: any Backend
-    private let embedding: EmbeddingTable
-    private let layers: [DecoderLayer]
-    private let finalNorm: Norm
-    private let head: Matrix
-
-    // Activations, `[max tokens, …]`.
-    private let residual: Tensor
-    private let projection: Tensor
-    private let attended: Tensor
-    private let gateUp: Tensor
-    private let last: Tensor
-    private let lastAttended: Tensor
+    private let ends: DecoderEnds
+    private let blocks: [DecoderBlock]
+    private let buffers: DecoderBuffers
 
     /// - Parameter maxTokens: most tokens of one step.
     init(
@@ -29,57 +20,127 @@ package final class Decoder {
         self.description = description
         self.backend = backend
         let loader = DecoderLoader(description: description, weights: weights, backend: backend)
-        embedding = try loader.embedding()
-        var layers: [DecoderLayer] = []
+        var blocks: [DecoderBlock] = []
         for index in description.layers.indices {
-            layers.append(try loader.layer(index, place: places[index]))
+            blocks.append(try loader.block(index, place: places[index]))
             progress(index + 1, description.layers.count + 1)
         }
-        self.layers = layers
-        finalNorm = try loader.norm(weights, description.names.finalNorm, count: description.hiddenSize)
-        head = try loader.head()
+        self.blocks = blocks
+        ends = try DecoderEnds(loader)
         progress(description.layers.count + 1, description.layers.count + 1)
-        residual = try backend.makeTensor(rows: maxTokens, columns: description.hiddenSize)
-        projection = try backend.makeTensor(rows: maxTokens, columns: layers.map { $0.attention.projectionColumns }.max() ?? 0)
-        attended = try backend.makeTensor(
-            rows: maxTokens, columns: layers.map { $0.attention.heads * $0.attention.valueDimension }.max() ?? 0)
-        gateUp = try backend.makeTensor(rows: maxTokens, columns: layers.map { $0.gateUp.outputs }.max() ?? 0)
-        last = try backend.makeTensor(rows: maxTokens, columns: description.hiddenSize)
-        lastAttended = try backend.makeTensor(rows: maxTokens, columns: attended.columns)
+        buffers = try DecoderBuffers(description, blocks, backend, maxTokens: maxTokens)
     }
 
     /// One step: logits of the wanted rows, `[R, vocabulary]`.
     func callAsFunction(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float> {
         let tokens = batch.tokenCount, wanted = batch.logitRows.count
         try backend.beginStep(batch)
-        let x = residual.first(tokens)
-        backend.embed(embedding, scale: description.embeddingScale, into: x)
-        for layer in layers.dropLast() {
-            attend(layer, x)
-            backend.linear(.plain(attended.first(tokens)), layer.attentionOutput, addingTo: x)
-            feedForward(layer, x)
+        let x = buffers.residual.first(tokens)
+        embed(into: x)
+        for block in blocks.dropLast() { run(block, x) }
+        guard let block = blocks.last else { return UnsafeMutableBufferPointer(start: nil, count: 0) }
+        let y = buffers.last.first(wanted)
+        runLast(block, x, into: y)
+        return try logits(y)
+    }
+
+    private func embed(into x: Tensor) {
+        let scale = description.embedding.scale
+        if let projection = ends.embeddingProjection, let narrow = buffers.embedded {
+            backend.embed(ends.embedding, scale: scale, into: narrow.first(x.rows))
+            backend.linear(.plain(narrow.first(x.rows)), projection, into: x)
+        } else {
+            backend.embed(ends.embedding, scale: scale, into: x)
         }
-        guard let layer = layers.last else { return UnsafeMutableBufferPointer(start: nil, count: 0) }
-        // Past the last layer's attention only the rows whose logits are wanted matter.
-        attend(layer, x)
-        let y = last.first(wanted)
+        if let positions = ends.positions {
+            let rows = buffers.branch.first(x.rows)
+            backend.embedPositions(positions, offset: description.embedding.positions?.offset ?? 0, into: rows)
+            backend.add(rows, scale: 1, to: x)
+        }
+        if let norm = ends.embeddingNorm { backend.norm(x, norm, into: x) }
+    }
+
+    private func logits(_ y: Tensor) throws -> UnsafeMutableBufferPointer<Float> {
+        var input = ends.finalNorm.map { LinearInput.normed(y, $0) } ?? .plain(y)
+        if let projection = ends.outputProjection, let narrow = buffers.embedded {
+            backend.linear(input, projection, into: narrow.first(y.rows))
+            input = .plain(narrow.first(y.rows))
+        }
+        return try backend.logits(input, ends.head, scale: description.logitScale, softcap: description.logitSoftcap)
+    }
+
+    // MARK: Blocks
+
+    private func run(_ block: DecoderBlock, _ x: Tensor) {
+        attend(block, x)
+        let attended = buffers.attended(block, rows: x.rows)
+        if block.isParallel { feedForwardInput(block, x) }
+        add(.plain(attended), block.mixer.output, block.attentionNorms, block.residualScale, to: x)
+        if !block.isParallel { feedForwardInput(block, x) }
+        feedForwardOutput(block, to: x)
+    }
+
+    /// Past the last block's attention only the rows whose logits are wanted matter.
+    private func runLast(_ block: DecoderBlock, _ x: Tensor, into y: Tensor) {
+        attend(block, x)
+        let attended = buffers.attended(block, rows: x.rows), wanted = buffers.lastAttended(block, rows: y.rows)
         backend.gatherLogitRows(x, into: y)
-        backend.gatherLogitRows(attended.first(tokens), into: lastAttended.first(wanted))
-        backend.linear(.plain(lastAttended.first(wanted)), layer.attentionOutput, addingTo: y)
-        feedForward(layer, y)
-        return try backend.logits(.normed(y, finalNorm), head, scale: description.logitScale, softcap: description.logitSoftcap)
+        backend.gatherLogitRows(attended, into: wanted)
+        if block.isParallel { feedForwardInput(block, y) }
+        add(.plain(wanted), block.mixer.output, block.attentionNorms, block.residualScale, to: y)
+        if !block.isParallel { feedForwardInput(block, y) }
+        feedForwardOutput(block, to: y)
     }
 
     /// Attention's heads into `attended`.
-    private func attend(_ layer: DecoderLayer, _ x: Tensor) {
-        let heads = projection.first(x.rows)
-        backend.linear(.normed(x, layer.attentionNorm), layer.projection, into: heads)
-        backend.attention(heads, layer.attention, into: attended.first(x.rows))
+    private func attend(_ block: DecoderBlock, _ x: Tensor) {
+        if let norm = block.attentionNorms.residual { backend.norm(x, norm, into: x) }
+        switch block.mixer {
+        case .attention(let attention):
+            let heads = buffers.projection(attention.projection.outputs, rows: x.rows)
+            backend.linear(input(x, block.attentionNorms), attention.projection, into: heads)
+            backend.attention(heads, attention.spec, into: buffers.attended(block, rows: x.rows))
+        }
     }
 
-    private func feedForward(_ layer: DecoderLayer, _ x: Tensor) {
-        let hidden = gateUp.first(x.rows)
-        backend.linear(.normed(x, layer.mlpNorm), layer.gateUp, into: hidden)
-        backend.linear(.gated(hidden, layer.activation), layer.down, addingTo: x)
+    /// The first half of the feed-forward part: what its norm and first product make of `x`. A mixture runs whole, into `branch`.
+    private func feedForwardInput(_ block: DecoderBlock, _ x: Tensor) {
+        if let norm = block.mlpNorms.residual { backend.norm(x, norm, into: x) }
+        switch block.feedForward {
+        case .dense(let mlp): backend.linear(input(x, block.mlpNorms), mlp.up, into: buffers.hidden(mlp.up.outputs, rows: x.rows))
+        case .mixture(let mixture): backend.mixture(input(x, block.mlpNorms), mixture, into: buffers.mixed.first(x.rows))
+        }
+    }
+
+    private func feedForwardOutput(_ block: DecoderBlock, to x: Tensor) {
+        switch block.feedForward {
+        case .dense(let mlp):
+            let hidden = buffers.hidden(mlp.up.outputs, rows: x.rows)
+            let input: LinearInput = mlp.isGated ? .gated(hidden, mlp.activation) : .activated(hidden, mlp.activation)
+            add(input, mlp.down, block.mlpNorms, block.residualScale, to: x)
+        case .mixture: addBranch(buffers.mixed.first(x.rows), block.mlpNorms, block.residualScale, to: x)
+        }
+    }
+
+    private func input(_ x: Tensor, _ norms: BranchNorms) -> LinearInput {
+        norms.input.map { .normed(x, $0) } ?? .plain(x)
+    }
+
+    /// `x += scale * norm(input Wᵀ)`, then the norm of the sum.
+    private func add(_ input: LinearInput, _ matrix: Matrix, _ norms: BranchNorms, _ scale: Float, to x: Tensor) {
+        guard norms.output != nil || scale != 1 else {
+            backend.linear(input, matrix, addingTo: x)
+            if let norm = norms.sum { backend.norm(x, norm, into: x) }
+            return
+        }
+        let branch = buffers.branch.first(x.rows)
+        backend.linear(input, matrix, into: branch)
+        addBranch(branch, norms, scale, to: x)
+    }
+
+    private func addBranch(_ branch: Tensor, _ norms: BranchNorms, _ scale: Float, to x: Tensor) {
+        if let norm = norms.output { backend.norm(branch, norm, into: branch) }
+        backend.add(branch, scale: scale, to: x)
+        if let norm = norms.sum { backend.norm(x, norm, into: x) }
     }
 }

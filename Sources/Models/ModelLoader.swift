@@ -7,6 +7,8 @@ package import Weights
 package struct ModelSource: Sendable {
     package let checkpoint: Checkpoint
     package let description: DecoderDescription
+    /// What the user should know before trusting the model's answers.
+    package private(set) var warnings: [String] = []
 
     /// Opens a folder in the hub's layout or a GGUF file.
     package init(path: String) throws(LoadError) {
@@ -14,10 +16,27 @@ package struct ModelSource: Sendable {
         if let metadata = opened.gguf {
             checkpoint = try opened.renamed(GGUFDecoder.hubName)
             description = try GGUFDecoder.describe(metadata, checkpoint)
-        } else {
-            checkpoint = opened
-            description = try DecoderFamilies.describe(try opened.config())
+            return
         }
+        checkpoint = opened
+        let config = try opened.config()
+        if try DecoderFamilies.family(of: config) == nil, let guess = try UnknownFamily.describe(config, opened) {
+            description = guess.named(in: opened)
+            let name = try config.strings(optional: "architectures")?.first ?? "a model without 'architectures'"
+            warnings.append(
+                "\(name) is not a supported architecture; its configuration and tensors look like Llama's, so it is run as that. Compare its answers with a reference before use")
+        } else {
+            description = try DecoderFamilies.describe(config).named(in: opened)
+        }
+    }
+}
+
+extension DecoderDescription {
+    /// The same under the names that this checkpoint has. A head that is there is used, whatever the configuration says of tying.
+    func named(in checkpoint: Checkpoint) -> DecoderDescription {
+        var copy = self
+        copy.names = names.rooted(in: checkpoint)
+        return copy
     }
 }
 
@@ -59,8 +78,9 @@ extension ModelSource {
     }
 
     private func layout(blockSize: Int) throws -> KVCacheLayout {
-        guard let first = description.layers.first?.attention else { throw ModelError.mixedHeadShapes }
-        let sameShape = description.layers.allSatisfy { $0.attention.kvHeads == first.kvHeads && $0.attention.headDimension == first.headDimension }
+        let attentions = description.layers.compactMap(\.attention)
+        guard let first = attentions.first else { throw ModelError.mixedHeadShapes }
+        let sameShape = attentions.allSatisfy { $0.kvHeads == first.kvHeads && $0.headDimension == first.headDimension }
         guard sameShape else { throw ModelError.mixedHeadShapes }
         return cachePlan.layout(of: first, blockSize: blockSize)
     }
@@ -85,7 +105,7 @@ extension ModelSource {
         if checkpoint.gguf != nil { checkpoint.advise(.dontNeed) }
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
-        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention.rope?.lengthDependentBeyond }.min()
+        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention?.rope?.lengthDependentBeyond }.min()
         return DecoderRunner(decoder, kvCache: spec)
     }
 }

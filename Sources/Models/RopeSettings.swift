@@ -15,24 +15,35 @@ package struct RopeSettings: Sendable {
     /// Divisors of the frequencies that a GGUF file carries as a tensor (`rope_freqs.weight`), `[rotary/2]`.
     package var divisors: [Float]?
 
+    /// Where scaling's own object does not say what the model was trained on.
+    private var originalPositions: Int?
+
     /// - Parameters:
     ///   - defaultTheta: where the configuration has none.
     ///   - partialFactor: share of the head that is rotated where the configuration says nothing.
+    ///   - layerType: entry of a `rope_parameters` that has one for each kind of layer.
     package init(
-        _ config: ConfigReader, headDimension: Int, maxPositions: Int, defaultTheta: Double = 10_000, partialFactor: Double = 1
+        _ config: ConfigReader, headDimension: Int, maxPositions: Int, defaultTheta: Double = 10_000, partialFactor: Double = 1,
+        layerType: String? = nil
     ) throws(LoadError) {
-        let parameters = try config.object(optional: "rope_parameters")
+        var parameters = try config.object(optional: "rope_parameters")
+        if let layerType, let own = try parameters?.object(optional: layerType) { parameters = own }
         let old = try config.object(optional: "rope_scaling")
         let source = parameters ?? old
-        theta = try config.double("rope_theta", default: defaultTheta)
+        theta = try config.double("rope_theta", "rotary_emb_base", "rotary_base", default: defaultTheta)
         if let given = try parameters?.double(optional: "rope_theta") { theta = given }
-        guard theta > 0 else { throw config.error("rope_theta", "is \(theta), but must be above 0") }
-        var factor = try config.double("partial_rotary_factor", default: partialFactor)
+        guard theta > 0, theta.isFinite else { throw config.error("rope_theta", "is \(theta), but must be above 0") }
+        var factor = try config.double("partial_rotary_factor", "rotary_pct", "rope_pct", default: partialFactor)
         if let given = try parameters?.double(optional: "partial_rotary_factor") { factor = given }
         guard factor > 0, factor <= 1 else { throw config.error("partial_rotary_factor", "is \(factor), but must be in (0, 1]") }
         rotaryDimension = Int(Double(headDimension) * factor) & ~1
+        if let given = try config.int(optional: "rotary_dim", in: 2...512) { rotaryDimension = given & ~1 }
         guard rotaryDimension > 0 else { throw config.error("partial_rotary_factor", "leaves nothing of a head to rotate") }
+        guard rotaryDimension <= headDimension else {
+            throw config.error("rotary_dim", "is \(rotaryDimension), more than the head's \(headDimension)")
+        }
         self.maxPositions = maxPositions
+        originalPositions = try config.int(optional: "original_max_position_embeddings", in: 1...1 << 30)
         if let source {
             let type = try source.string("rope_type", "type", default: "default")
             if type != "default" { scaling = (type, source) }
@@ -151,7 +162,7 @@ package struct RopeSettings: Sendable {
 
     /// Phi-3's LongRoPE (arXiv 2402.13753): one list of divisors for short texts, one for long ones.
     private func longrope(_ base: [Float], _ reader: ConfigReader) throws(LoadError) -> RopeFrequencies {
-        let original = try reader.int("original_max_position_embeddings", in: 1...1 << 30, default: maxPositions)
+        let original = try reader.int("original_max_position_embeddings", in: 1...1 << 30, default: originalPositions ?? maxPositions)
         let short = try divisors(reader, "short_factor"), long = try divisors(reader, "long_factor")
         let factor = Double(maxPositions) / Double(original)
         let common = factor <= 1 ? 1 : (1 + log(factor) / log(Double(original))).squareRoot()

@@ -9,10 +9,10 @@ package struct WeightScope: Sendable {
     package let shard: Shard
     /// Empty, or names joined and ended by dots.
     package let prefix: String
-    private let ledger: TensorLedger
+    let ledger: TensorLedger
 
-    init(checkpoint: Checkpoint, shard: Shard) {
-        self.init(checkpoint, shard, "", TensorLedger())
+    init(checkpoint: Checkpoint, shard: Shard, quantization: QuantizationScheme? = nil) {
+        self.init(checkpoint, shard, "", TensorLedger(quantization))
     }
 
     private init(_ checkpoint: Checkpoint, _ shard: Shard, _ prefix: String, _ ledger: TensorLedger) {
@@ -80,11 +80,38 @@ package struct WeightScope: Sendable {
     }
 }
 
-/// Names taken so far, shared by the scopes of one tree.
+/// What the scopes of one tree share: names taken so far, and what is known about quantisation.
 final class TensorLedger: Sendable {
-    private let names = Mutex<Set<String>>([])
+    private struct State {
+        var taken: Set<String> = []
+        var scheme: Result<QuantizationScheme, LoadError>?
+        var report = QuantizationReport()
+    }
 
-    func take(_ name: String) { names.withLock { _ = $0.insert(name) } }
+    private let state: Mutex<State>
 
-    var taken: Set<String> { names.withLock { $0 } }
+    init(_ scheme: QuantizationScheme?) { state = Mutex(State(scheme: scheme.map { .success($0) })) }
+
+    func take(_ name: String) { state.withLock { _ = $0.taken.insert(name) } }
+
+    var taken: Set<String> { state.withLock { $0.taken } }
+
+    var report: QuantizationReport { state.withLock { $0.report } }
+
+    func note(_ weight: StoredWeight, _ settings: ModuleQuantization?) { state.withLock { $0.report.note(weight, settings) } }
+
+    /// The checkpoint's own scheme, read at the first call.
+    func scheme(of checkpoint: Checkpoint) throws(LoadError) -> QuantizationScheme {
+        if let known = state.withLock({ $0.scheme }) { return try known.get() }
+        let read: Result<QuantizationScheme, LoadError>
+        do {
+            let scheme = try checkpoint.quantization()
+            try checkpoint.requireQuantized(scheme)
+            read = .success(scheme)
+        } catch {
+            read = .failure(error)
+        }
+        state.withLock { $0.scheme = read }
+        return try read.get()
+    }
 }

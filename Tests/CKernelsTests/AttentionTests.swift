@@ -17,12 +17,12 @@ extension Kernels {
 
         /// One sequence of `length` tokens in a paged cache with shuffled pages, whose unused slots hold NaN.
         final class Sequence {
-            let type: nt_type, heads: Int, kvHeads: Int, kDim: Int, vDim: Int, block: Int, length: Int, options: Options
+            let type: nt_kv_type, heads: Int, kvHeads: Int, kDim: Int, vDim: Int, block: Int, length: Int, options: Options
             let q: [Float], k: [Float], v: [Float], slopes: [Float], sinks: [Float], table: [Int32]
             let pages: UnsafeMutableRawPointer
             var cache: nt_kv_cache
 
-            init(_ type: nt_type, heads: Int, kvHeads: Int, kDim: Int, vDim: Int? = nil, block: Int = 16, length: Int,
+            init(_ type: nt_kv_type, heads: Int, kvHeads: Int, kDim: Int, vDim: Int? = nil, block: Int = 16, length: Int,
                  options: Options = Options(), seed: UInt64 = 1) {
                 var random = Random(seed)
                 (self.type, self.heads, self.kvHeads, self.kDim, self.block, self.length) = (type, heads, kvHeads, kDim, block, length)
@@ -39,7 +39,7 @@ extension Kernels {
                     while all.contains(page) { page = (page + 1) % Int32(count + 3) }
                     all.append(page)
                 }
-                cache = nt_kv_cache(type: type, block_size: block, kv_heads: kvHeads, k_dim: kDim, v_dim: self.vDim, page_stride: 0, pages: nil)
+                cache = nt_kv_cache(type: type, latent: false, block_size: block, kv_heads: kvHeads, k_dim: kDim, v_dim: self.vDim, page_stride: 0, pages: nil)
                 cache.page_stride = nt_kv_page_bytes(&cache) + 64
                 let bytes = cache.page_stride * (count + 3)
                 pages = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
@@ -80,7 +80,7 @@ extension Kernels {
 
             func whole(first: Int = 0, count: Int? = nil) -> [Float] {
                 run(first: first, count: count ?? length) { args, scratch in
-                    for h in 0..<kvHeads { nt_attention(&args, h, 0, count ?? length, scratch) }
+                    for h in 0..<kvHeads { nt_attention(&args, h * heads / kvHeads, (h + 1) * heads / kvHeads, 0, count ?? length, scratch) }
                 }
             }
 
@@ -93,9 +93,9 @@ extension Kernels {
                         var partials = [Float](repeating: .nan, count: splits * rows * floats)
                         partials.withUnsafeMutableBufferPointer { p in
                             for s in (0..<splits).reversed() {
-                                nt_attention_partial(&args, h, 0, count, s, p.baseAddress! + s * rows * floats, scratch)
+                                nt_attention_partial(&args, h * heads / kvHeads, (h + 1) * heads / kvHeads, 0, count, s, p.baseAddress! + s * rows * floats, scratch)
                             }
-                            nt_attention_combine(&args, h, 0, count, splits, p.baseAddress)
+                            nt_attention_combine(&args, h * heads / kvHeads, (h + 1) * heads / kvHeads, 0, count, splits, p.baseAddress)
                         }
                     }
                 }
@@ -103,8 +103,8 @@ extension Kernels {
 
             private func rounded(_ x: Float) -> Double {
                 switch type {
-                case NT_BF16: Double(float(bf16: bf16(x)))
-                case NT_F16: Double(float(f16: f16(x)))
+                case NT_KV_BF16: Double(float(bf16: bf16(x)))
+                case NT_KV_F16: Double(float(f16: f16(x)))
                 default: Double(x)
                 }
             }
@@ -117,7 +117,7 @@ extension Kernels {
                 var scores = seen.map { j in
                     (0..<kDim).reduce(0.0) { sum, d in
                         let x = q[(token * heads + head) * kDim + d] * scale
-                        return sum + (type == NT_BF16 ? Double(float(bf16: bf16(x))) : Double(x)) * rounded(k[(j * kvHeads + h) * kDim + d])
+                        return sum + (type == NT_KV_BF16 ? Double(float(bf16: bf16(x))) : Double(x)) * rounded(k[(j * kvHeads + h) * kDim + d])
                     }
                 }
                 if options.softcap != 0 { scores = scores.map { Double(options.softcap) * tanh($0 / Double(options.softcap)) } }
@@ -130,10 +130,10 @@ extension Kernels {
             }
         }
 
-        static let types = [NT_F32, NT_F16, NT_BF16]
+        static let types = [NT_KV_F32, NT_KV_F16, NT_KV_BF16]
 
         func expectMatches(_ s: Sequence, _ level: nt_isa, _ what: String) {
-            let out = s.whole(), tolerance = s.type == NT_BF16 ? 4e-3 : 3e-6   // bf16: probabilities are rounded too
+            let out = s.whole(), tolerance = s.type == NT_KV_BF16 ? 4e-3 : 3e-6   // bf16: probabilities are rounded too
             for t in Set([0, 1, s.length / 2, s.length - 1]).filter({ $0 < s.length }) {
                 for h in 0..<s.heads {
                     let expected = s.reference(token: t, head: h)
@@ -215,7 +215,7 @@ extension Kernels {
                     let after = s.run(first: length - 1, count: 1) { args, scratch in
                         table.withUnsafeBufferPointer {
                             args.block_table = $0.baseAddress
-                            for h in 0..<2 { nt_attention(&args, h, 0, 1, scratch) }
+                            for h in 0..<2 { nt_attention(&args, h, h + 1, 0, 1, scratch) }
                         }
                     }
                     #expect(sameBits(before, after), "type \(type.rawValue) length \(length)")
@@ -224,7 +224,7 @@ extension Kernels {
         }
 
         @Test func negativeSlotsAreSkipped() {
-            let s = Sequence(NT_F32, heads: 1, kvHeads: 1, kDim: 16, length: 3)
+            let s = Sequence(NT_KV_F32, heads: 1, kvHeads: 1, kDim: 16, length: 3)
             let before = s.whole()
             nt_kv_write(&s.cache, [Float](repeating: 9, count: 16), 16, [Float](repeating: 9, count: 16), 16, [-1], 0, 1, 0, 1)
             #expect(sameBits(before, s.whole()))

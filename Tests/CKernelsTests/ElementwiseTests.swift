@@ -131,6 +131,37 @@ extension Kernels {
             }
         }
 
+        @Test func clampedActivationMatches() {
+            let alpha: Float = 1.702, limit: Float = 7
+            Kernels.forEachLevel { level in
+                for k in Self.widths {
+                    var random = Random(UInt64(k) + 77)
+                    let rows = 2, gateUp = random.floats(rows * 2 * k, scale: 24)
+                    let gated = gateUp.withUnsafeBufferPointer { p in
+                        Self.outputs(rows, k) { nt_activate_clamped(alpha, limit, p.baseAddress, 2 * k, p.baseAddress! + k, 2 * k, rows, k, $0) }
+                    }
+                    let plain = Self.outputs(rows, k) { nt_activate_clamped(alpha, limit, gateUp, 2 * k, nil, 0, rows, k, $0) }
+                    let place: Comment = "level \(level.rawValue) k \(k)"
+                    for r in 0..<rows {
+                        for i in 0..<k {
+                            let gate = min(Double(gateUp[r * 2 * k + i]), 7), up = max(-7, min(7, Double(gateUp[r * 2 * k + k + i])))
+                            let y = gate / (1 + exp(-Double(alpha) * gate)), slack = 2e-6 * abs(y)
+                            #expect(abs(Double(plain.f32[r * k + i]) - y) <= slack, place)
+                            #expect(abs(Double(gated.f32[r * k + i]) - y * (up + 1)) <= (slack + 4e-7 * abs(y)) * (1 + abs(up)), place)
+                        }
+                    }
+                    Self.expectConsistent(plain, rows, k, place)
+                    Self.expectConsistent(gated, rows, k, place)
+                }
+                var y: [Float] = [0, 0, 0]
+                y.withUnsafeMutableBytes {
+                    let out = nt_out(rows: $0.baseAddress, stride: 0, type: NT_ACT_F32)
+                    nt_activate_clamped(alpha, limit, [.nan, 1, 9], 3, [1, .nan, -.infinity], 3, 1, 3, out)
+                }
+                #expect(y[0].isNaN && y[1].isNaN && y[2] < -41)
+            }
+        }
+
         /// exp, tanh and erf against the C library in double precision, in units of the last place.
         @Test func transcendentalsAreWithinTwoUlp() {
             var x: [Float] = []
@@ -164,13 +195,15 @@ extension Kernels {
                 for n in [0] + Self.widths {
                     var random = Random(UInt64(n) + 7)
                     let x = random.floats(n), y = random.floats(n)
-                    var a = y, b = y, c = y, d = y, e = y
+                    var a = y, b = y, c = y, d = y, e = y, f = y
                     nt_add(&a, x, n)
                     nt_add_scaled(&b, x, 0.5, n)
                     nt_scale(&c, x, 3, n)
                     nt_multiply(&d, x, n)
                     nt_softcap(&e, 0.3, n)
+                    nt_clamp(&f, 0.3, n)
                     for i in 0..<n {
+                        #expect(f[i] == min(max(y[i], -0.3), 0.3))
                         #expect(a[i] == y[i] + x[i] && c[i] == x[i] * 3 && d[i] == y[i] * x[i], "level \(level.rawValue)")
                         #expect(abs(b[i] - (y[i] + 0.5 * x[i])) <= 1e-6)
                         #expect(abs(Double(e[i]) - Double(Float(0.3)) * tanh(Double(y[i]) / Double(Float(0.3)))) <= 2e-7)

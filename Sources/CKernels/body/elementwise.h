@@ -139,6 +139,30 @@ static void activate(nt_activation f, const float *gate, size_t gate_stride, con
 #undef CASE
 }
 
+/// gpt-oss: the gate is cut from above, up on both sides, and up counts from 1.
+KERNEL void activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                             size_t rows, size_t k, nt_out out) {
+    struct q8_layout q = q8_layout(k);
+    const vf a = vf_set(-alpha), top = vf_set(limit), bottom = vf_set(-limit), one = vf_set(1.0f);
+    for (size_t r = 0; r < rows; r++) {
+        const float *g = gate + r * gate_stride, *u = up ? up + r * up_stride : 0;
+        char *to = (char *)out.rows + r * out.stride;
+        for (size_t i = 0; i < k; i += 32) {
+            size_t n = min_size(32, k - i);
+            vf v0, v1, u0 = vf_set(0), u1 = vf_set(0);         // a gate of 0 behind the row's end gives 0
+            row_load32(g, i, n, &v0, &v1);
+            if (u) row_load32(u, i, n, &u0, &u1);
+            v0 = vf_min(top, v0);                              // in this order NaN stays NaN
+            v1 = vf_min(top, v1);
+            v0 = v0 / (one + vf_exp(a * v0));
+            v1 = v1 / (one + vf_exp(a * v1));
+            v0 *= one + vf_max(bottom, vf_min(top, u0));
+            v1 *= one + vf_max(bottom, vf_min(top, u1));
+            out_store32(out.type, to, q, i, n, v0, v1);
+        }
+    }
+}
+
 /// y[i] = EXPR of vectors v = y[i], w = x[i].
 #define ELEMENTWISE(NAME, ARGS, SOURCE, EXPR)                                                  \
     static void NAME ARGS {                                                                    \
@@ -159,3 +183,4 @@ ELEMENTWISE(add_scaled, (float *y, const float *x, float factor, size_t count), 
 ELEMENTWISE(scale, (float *y, const float *x, float factor, size_t count), x, w * vf_set(factor))
 ELEMENTWISE(multiply, (float *y, const float *x, size_t count), x, v * w)
 ELEMENTWISE(softcap, (float *y, float cap, size_t count), y, vf_set(cap) * vf_tanh(w / vf_set(cap)))
+ELEMENTWISE(clamp, (float *y, float limit, size_t count), y, vf_min(vf_set(limit), vf_max(vf_set(-limit), w)))

@@ -38,6 +38,10 @@ typedef enum {
 void nt_activate(nt_activation f, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
                  size_t rows, size_t k, nt_out out);
 
+/// out = (clamp(up, ±limit) + 1) * g * sigmoid(alpha g) with g = min(gate, limit); up NULL = 0. Otherwise as nt_activate.
+void nt_activate_clamped(float alpha, float limit, const float *gate, size_t gate_stride, const float *up, size_t up_stride,
+                         size_t rows, size_t k, nt_out out);
+
 /// y[i] += x[i].
 void nt_add(float *y, const float *x, size_t count);
 /// y[i] += factor * x[i].
@@ -48,6 +52,8 @@ void nt_scale(float *y, const float *x, float factor, size_t count);
 void nt_multiply(float *y, const float *x, size_t count);
 /// x[i] = cap * tanh(x[i] / cap).
 void nt_softcap(float *x, float cap, size_t count);
+/// x[i] = min(max(x[i], -limit), limit); NaN stays.
+void nt_clamp(float *x, float limit, size_t count);
 /// Writes f32 rows as `out` says (copy, bf16 or q8).
 void nt_store_rows(const float *x, size_t x_stride, size_t rows, size_t k, nt_out out);
 /// In place softmax of each row; x [rows, k]. A row of -inf becomes zeros.

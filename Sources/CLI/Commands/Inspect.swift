@@ -52,9 +52,9 @@ struct Inspect: AsyncParsableCommand {
         if let attention = description.layers.first?.attention {
             row("attention", "\(attention.heads) heads, \(attention.kvHeads) KV heads of \(attention.headDimension)")
         }
-        let windows = Set(description.layers.compactMap(\.attention.slidingWindow)).sorted()
+        let windows = Set(description.layers.compactMap(\.slidingWindow)).sorted()
         if !windows.isEmpty {
-            let sliding = description.layers.count { $0.attention.slidingWindow != nil }
+            let sliding = description.layers.count { $0.slidingWindow != nil }
             row("sliding window", "\(windows.map(String.init).joined(separator: ", ")) tokens in \(sliding) of \(description.layers.count) layers")
         }
         row("vocabulary", "\(description.vocabularySize)\(description.tiesEmbeddings ? ", tied to the output head" : "")")

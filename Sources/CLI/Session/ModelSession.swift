@@ -86,7 +86,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + plan.lines
+        ] + plan.lines + source.warnings.map { "warning    \($0)" }
     }
 }
 

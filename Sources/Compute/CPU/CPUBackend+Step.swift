@@ -11,12 +11,13 @@ extension CPUBackend {
         }
         for copy in batch.copies { cache.copyBlock(from: Int(copy.source), to: Int(copy.destination)) }
         plan.copy(batch)
+        try adapters.plan(batch)
         var highest: Int32 = 0
         for group in batch.groups.indices {
             for slot in batch.groups[group].slotMapping { highest = max(highest, slot) }
         }
         cache.use(upTo: Int(highest) / cache.layout.blockSize)
-        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.kvHeads, parallelism: pool.threadCount * 4)
+        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.fewestHeads, parallelism: pool.threadCount * 4)
         computeRotations()
     }
 
@@ -52,6 +53,21 @@ extension CPUBackend {
                 let out = y.floats + first * columns
                 nt_gather_rows(type, base, rows, columns, ids + first, count, out, columns)
                 if scale != 1 { nt_scale(out, out, scale, count * columns) }
+            }
+        }
+    }
+
+    package func embedPositions(_ table: EmbeddingTable, offset: Int, into y: Tensor) {
+        let columns = table.columns, rows = table.rows, tokens = plan.tokenCount
+        let type = table.onCPU.type, base = table.onCPU.view.bytes.baseAddress
+        plan.positions.withUnsafeBufferPointer { positions in
+            guard let positions = positions.baseAddress else { return }
+            let chunk = 16
+            pool.parallelFor((tokens + chunk - 1) / chunk) { index, _ in
+                for token in index * chunk..<min(tokens, (index + 1) * chunk) {
+                    var row = positions[token] &+ Int32(truncatingIfNeeded: offset)
+                    nt_gather_rows(type, base, rows, columns, &row, 1, y.floats + token * columns, columns)
+                }
             }
         }
     }

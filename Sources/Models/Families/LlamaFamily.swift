@@ -6,14 +6,9 @@ enum LlamaFamily: DecoderFamily {
     static let architectures = ["LlamaForCausalLM", "LLaMAForCausalLM", "YiForCausalLM"]
 
     static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
-        var decoder = try DecoderDescription(llamaLike: config, family: "llama")
-        let attentionBias = try config.bool("attention_bias", "qkv_bias", default: false)
-        let mlpBias = try config.bool("mlp_bias", default: false)
-        for index in decoder.layers.indices {
-            decoder.layers[index].attention.projectionBias = attentionBias ? .required : .none
-            decoder.layers[index].attention.outputBias = attentionBias ? .required : .none
-            decoder.layers[index].mlp.bias = mlpBias ? .required : .none
-        }
+        var decoder = try DecoderDescription(config: config, family: "llama")
+        let attentionBias = Bias(try config.bool("attention_bias", "qkv_bias", default: false))
+        decoder.setBiases(projection: attentionBias, output: attentionBias, mlp: Bias(try config.bool("mlp_bias", default: false)))
         return decoder
     }
 }

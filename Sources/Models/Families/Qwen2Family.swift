@@ -6,15 +6,21 @@ enum Qwen2Family: DecoderFamily {
     static let architectures = ["Qwen2ForCausalLM"]
 
     static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
-        var decoder = try DecoderDescription(llamaLike: config, family: "qwen2", defaultTheta: 10_000)
-        let usesWindow = try config.bool("use_sliding_window", default: false)
-        let window = usesWindow ? try config.int(optional: "sliding_window", in: 1...1 << 30) : nil
-        let firstSliding = try config.int("max_window_layers", default: decoder.layers.count)
-        let slides = try config.slidingLayers(count: decoder.layers.count)
-        for index in decoder.layers.indices {
-            decoder.layers[index].attention.projectionBias = .required
-            if slides?[index] ?? (index >= firstSliding) { decoder.layers[index].attention.slidingWindow = window }
-        }
+        var decoder = try DecoderDescription(config: config, family: "qwen2")
+        decoder.setBiases(projection: .required)
+        let slides = try config.qwenSlidingLayers(count: decoder.layers.count)
+        let window = try config.slidingWindow()
+        for index in decoder.layers.indices where slides[index] { decoder.layers[index].attention?.slidingWindow = window }
         return decoder
+    }
+}
+
+extension ConfigReader {
+    /// Qwen's layers with a sliding window: those of `layer_types`, else from layer `max_window_layers` on, if `use_sliding_window`.
+    func qwenSlidingLayers(count: Int) throws(LoadError) -> [Bool] {
+        guard try bool("use_sliding_window", default: false) else { return Array(repeating: false, count: count) }
+        if let slides = try slidingLayers(count: count) { return slides }
+        let first = try int("max_window_layers", default: count)
+        return (0..<count).map { $0 >= first }
     }
 }
