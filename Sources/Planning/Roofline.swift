@@ -23,7 +23,7 @@ package struct Roofline: Sendable {
         self.cache = cache
         self.device = device
         self.arithmetic = arithmetic
-        attentionPerPair = description.layers.reduce(0) { $0 + 4 * Double($1.attention.heads * $1.attention.headDimension) }
+        attentionPerPair = description.layers.reduce(0) { $0 + 4 * Double(($1.attention?.heads ?? 0) * ($1.attention?.headDimension ?? 0)) }
     }
 
     /// One token for each of `sequences` texts that are `context` tokens long.

@@ -58,12 +58,18 @@ package struct WeightFootprint: Sendable, Equatable {
         let checkpoint = source.checkpoint, description = source.description
         let ignored = description.ignoredTensors.map(NamePattern.init)
         let stored = try QuantisedStorage(checkpoint)
-        (expertCount, activeExperts) = try Self.routing(checkpoint)
+        for layer in description.layers {
+            guard case .mixture(let mixture) = layer.feedForward else { continue }
+            (expertCount, activeExperts) = (mixture.experts, mixture.routing.chosen)
+            break
+        }
+        let root = description.names.root, table = (root.isEmpty ? "" : root + ".") + description.names.embedding + "."
+        let headName = description.names.head + "."
         arithmetic = stored.arithmetic
         var byType: [String: Int] = [:]
         for name in checkpoint.names where !ignored.contains(where: { $0.matches(name) }) {
             guard let record = checkpoint.record(name) else { continue }
-            let isEmbedding = name.utf8.starts(with: description.names.embedding.utf8), isHead = name.utf8.starts(with: description.names.head.utf8)
+            let isEmbedding = name.utf8.starts(with: table.utf8), isHead = name.utf8.starts(with: headName.utf8)
             if isHead, description.tiesEmbeddings { continue }
             let part = Part(byteCount: stored.bytesInMemory(name, record), parameterCount: stored.parameters(name, record))
             byteCount += part.byteCount
@@ -82,19 +88,8 @@ package struct WeightFootprint: Sendable, Equatable {
 
     /// Routed experts' matrices in the hub's namings; shared experts are not among them.
     static func isExpert(_ name: String) -> Bool {
-        name.contains(".experts.") || name.contains("_exps.") || name.contains("block_sparse_moe.input_linear")
+        name.contains(".experts.") || name.contains("block_sparse_moe.input_linear")
             || name.contains("block_sparse_moe.output_linear")
-    }
-
-    /// Experts in all and experts a token meets; zeros for dense models.
-    private static func routing(_ checkpoint: Checkpoint) throws(LoadError) -> (Int, Int) {
-        if let metadata = checkpoint.gguf {
-            let config = try metadata.model
-            return (try config.int("expert_count", default: 0), try config.int("expert_used_count", default: 0))
-        }
-        let config = try checkpoint.config()
-        let count = try config.int("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", default: 0)
-        return (count, try config.int("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", default: 0))
     }
 
     /// The same model with its linear layers (not embedding, head and small parameters) stored with `bits` bits a weight.

@@ -8,11 +8,13 @@ enum GGUFHeader {
     static func metadata(
         _ config: ConfigReader, _ family: GGUFFamily, _ model: DecoderDescription, fileType: UInt32, folder: String
     ) throws -> [(String, GGUFValue)] {
-        guard let layer = model.layers.first else { throw QuantiseError("the model has no layers") }
-        guard model.layers.allSatisfy({ $0.attention.heads == layer.attention.heads && $0.attention.kvHeads == layer.attention.kvHeads }) else {
-            throw QuantiseError("layers with different heads cannot be written as GGUF yet")
+        guard let attention = model.layers.first?.attention, let mlp = model.layers.first?.mlp else {
+            throw QuantiseError("only layers of attention and a dense MLP can be written as GGUF yet")
         }
-        let arch = family.architecture, attention = layer.attention
+        guard model.layers.allSatisfy({ $0.attention?.heads == attention.heads && $0.attention?.kvHeads == attention.kvHeads && $0.mlp == mlp }) else {
+            throw QuantiseError("layers of different shapes cannot be written as GGUF yet")
+        }
+        let arch = family.architecture
         let name = folder.split(separator: "/").last.map(String.init) ?? "model"
         var keys: [(String, GGUFValue)] = [
             ("general.architecture", .string(arch)), ("general.type", .string("model")), ("general.name", .string(name)),
@@ -20,17 +22,17 @@ enum GGUFHeader {
             ("\(arch).block_count", .u32(try count(model.layers.count))),
             ("\(arch).context_length", .u32(try count(try config.int("max_position_embeddings", in: 1...1 << 30, default: model.maxPositions)))),
             ("\(arch).embedding_length", .u32(try count(model.hiddenSize))),
-            ("\(arch).feed_forward_length", .u32(try count(layer.mlp.intermediateSize))),
+            ("\(arch).feed_forward_length", .u32(try count(mlp.intermediateSize))),
             ("\(arch).attention.head_count", .u32(try count(attention.heads))),
             ("\(arch).attention.head_count_kv", .u32(try count(attention.kvHeads))),
             ("\(arch).attention.key_length", .u32(try count(attention.headDimension))),
             ("\(arch).attention.value_length", .u32(try count(attention.headDimension))),
-            ("\(arch).attention.layer_norm_rms_epsilon", .f32(model.normEpsilon)),
+            ("\(arch).attention.layer_norm_rms_epsilon", .f32(model.norm.epsilon)),
             ("\(arch).vocab_size", .u32(try count(model.vocabularySize))),
             ("\(arch).rope.freq_base", .f32(Float(try theta(config)))),
             ("\(arch).rope.dimension_count", .u32(try count(attention.rope?.rotaryDimension ?? attention.headDimension))),
         ]
-        let windows = Set(model.layers.map(\.attention.slidingWindow))
+        let windows = Set(model.layers.map(\.slidingWindow))
         if windows.count > 1 { throw QuantiseError("models that mix sliding and full attention cannot be written as GGUF yet") }
         if let window = attention.slidingWindow { keys.append(("\(arch).attention.sliding_window", .u32(try count(window)))) }
         return keys + (try scaling(config, arch))
@@ -74,7 +76,7 @@ enum GGUFHeader {
 
     /// What Llama 3's scaling divides the frequencies by, `[rotary / 2]`: GGUF has a tensor for it.
     static func rotationDivisors(_ config: ConfigReader, _ model: DecoderDescription) throws -> [Float]? {
-        guard try rope(config)?.type == "llama3", let rope = model.layers.first?.attention.rope, case .fixed(let frequencies) = rope.rule else { return nil }
+        guard try rope(config)?.type == "llama3", let rope = model.layers.first?.attention?.rope, case .fixed(let frequencies) = rope.rule else { return nil }
         let theta = Float(try theta(config))
         return frequencies.enumerated().map { pair, frequency in
             1 / powf(theta, Float(2 * pair) / Float(rope.rotaryDimension)) / frequency
