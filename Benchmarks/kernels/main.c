@@ -88,6 +88,23 @@ static const char *type_name(nt_type t) {
     case NT_Q4_K: return "q4_k";
     case NT_Q5_K: return "q5_k";
     case NT_Q6_K: return "q6_k";
+    case NT_Q2_K: return "q2_k";
+    case NT_Q3_K: return "q3_k";
+    case NT_IQ4_NL: return "iq4_nl";
+    case NT_IQ4_XS: return "iq4_xs";
+    case NT_MXFP4: return "mxfp4";
+    case NT_IQ1_S: return "iq1_s";
+    case NT_IQ1_M: return "iq1_m";
+    case NT_IQ2_XXS: return "iq2_xxs";
+    case NT_IQ2_XS: return "iq2_xs";
+    case NT_IQ2_S: return "iq2_s";
+    case NT_IQ3_XXS: return "iq3_xxs";
+    case NT_IQ3_S: return "iq3_s";
+    case NT_TQ1_0: return "tq1_0";
+    case NT_TQ2_0: return "tq2_0";
+    case NT_NVFP4: return "nvfp4";
+    case NT_Q1_0: return "q1_0";
+    case NT_Q2_0: return "q2_0";
     default: return "?";
     }
 }
