@@ -22,15 +22,9 @@ extension DecoderLoader {
             return try linear(scope, [(names.queryKeyValue, queries + 2 * keys)], inputs: hidden, bias: attention.projectionBias)
         case .grouped:
             let rows = groupedRows(attention)
-            let weight = try weight(scope, names.queryKeyValue, outputs: rows.count, inputs: hidden).gatheringRows(rows)
+            let weight = try weight(scope, names.queryKeyValue, outputs: rows.count, inputs: hidden).rows(rows)
             let bias = try bias(scope, names.queryKeyValue, outputs: rows.count, attention.projectionBias)
-            let values = try bias.map { bias in
-                let floats = try bias.floats()
-                return try TensorView.make(.f32, [rows.count]) { bytes in
-                    for (index, row) in rows.enumerated() { bytes.storeBytes(of: floats[row], toByteOffset: index * 4, as: Float.self) }
-                }
-            }
-            let matrix = try backend.makeMatrix([weight], biases: [values])
+            let matrix = try backend.makeMatrix([weight], biases: [try bias?.gatheringElements(rows)])
             matrix.modules = [
                 MatrixModule(
                     name: scope.prefix + names.queryKeyValue, firstColumn: 0, outputs: rows.count, outputOrder: rows.map { Int32($0) })

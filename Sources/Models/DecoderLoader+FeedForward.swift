@@ -71,18 +71,30 @@ extension DecoderLoader {
                 down.append(try backend.makeMatrix([try second[row: expert]], biases: [bias[2]]))
             }
         case .alternating(let gateUpName, let downName):
-            let first = try scope.tensor(gateUpName, shape: [count, hidden, 2 * inner])
+            let first = try alternating(scope, gateUpName, count: count, outputs: 2 * inner, inputs: hidden)
+            let second = try alternating(scope, downName, count: count, outputs: hidden, inputs: inner)
             let firstBias = try scope.tensor(gateUpName + "_bias", shape: [count, 2 * inner])
-            let second = try scope.tensor(downName, shape: [count, inner, hidden])
             let secondBias = try scope.tensor(downName + "_bias", shape: [count, hidden])
             // Gate rows first, then up rows.
             let order = Array(stride(from: 0, to: 2 * inner, by: 2)) + Array(stride(from: 1, to: 2 * inner, by: 2))
             for expert in 0..<count {
-                let bias = try firstBias[row: expert].reshaped([2 * inner, 1]).gatheringRows(order).reshaped([2 * inner])
-                gateUp.append(try backend.makeMatrix([try first[row: expert].transposed().gatheringRows(order)], biases: [bias]))
-                down.append(try backend.makeMatrix([try second[row: expert].transposed()], biases: [try secondBias[row: expert]]))
+                gateUp.append(
+                    try backend.makeMatrix([try first(expert).rows(order)], biases: [try firstBias[row: expert].gatheringElements(order)]))
+                down.append(try backend.makeMatrix([try second(expert)], biases: [try secondBias[row: expert]]))
             }
         }
         return (gateUp, down)
+    }
+
+    /// gpt-oss's experts of one projection: MXFP4, or plain and `[experts, inputs, outputs]`.
+    private func alternating(
+        _ scope: WeightScope, _ name: String, count: Int, outputs: Int, inputs: Int
+    ) throws -> (Int) throws -> StoredWeight {
+        if scope.contains(name + "_blocks") {
+            let experts = try scope.mxfp4Experts(name, count: count, outputs: outputs, inputs: inputs)
+            return { experts[$0] }
+        }
+        let tensor = try scope.tensor(name, shape: [count, inputs, outputs])
+        return { .dense(try tensor[row: $0].transposed()) }
     }
 }

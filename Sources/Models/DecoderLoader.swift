@@ -124,7 +124,7 @@ struct DecoderLoader {
     func linear(
         _ scope: WeightScope, _ parts: [(name: String, outputs: Int)], inputs: Int, bias: Bias, isTransposed: Bool? = nil
     ) throws -> Matrix {
-        var stored: [TensorView] = [], biases: [TensorView?] = [], modules: [MatrixModule] = [], column = 0
+        var stored: [StoredWeight] = [], biases: [TensorView?] = [], modules: [MatrixModule] = [], column = 0
         for part in parts {
             modules.append(MatrixModule(name: scope.prefix + part.name, firstColumn: column, outputs: part.outputs))
             column += part.outputs
@@ -136,16 +136,16 @@ struct DecoderLoader {
         return matrix
     }
 
-    func weight(_ scope: WeightScope, _ name: String, outputs: Int, inputs: Int, isTransposed: Bool? = nil) throws -> TensorView {
-        guard isTransposed ?? description.storesTransposed else { return try scope.tensor(name + ".weight", shape: [outputs, inputs]) }
-        return try scope.tensor(name + ".weight", shape: [inputs, outputs]).transposed()
+    func weight(_ scope: WeightScope, _ name: String, outputs: Int, inputs: Int, isTransposed: Bool? = nil) throws -> StoredWeight {
+        try scope.linear(name, outputs: outputs, inputs: inputs, isTransposed: isTransposed ?? description.storesTransposed)
     }
 
+    /// A layer without a bias may have one in a quantised checkpoint, whose packers write zeros for all.
     func bias(_ scope: WeightScope, _ name: String, outputs: Int, _ bias: Bias) throws -> TensorView? {
         switch bias {
-        case .none: nil
         case .required: try scope.tensor(name + ".bias", shape: [outputs])
         case .ifPresent: try scope.optional(name + ".bias", shape: [outputs])
+        case .none: try scope.quantization().method == .none ? nil : try scope.bias(name, outputs: outputs)
         }
     }
 }
