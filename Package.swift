@@ -60,6 +60,8 @@ let package = Package(
             ]),
         room("Compute", ["CKernels", "Step", "Tensors"]),
         room("Models", ["Compute", "JSON", "Step", "Tensors", "Weights"]),
+        room("Planning", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
+        room("Quantize", ["CKernels", "Compute", "JSON", "ModelText", "Models", "Progress", "Step", "Tensors", "Tokenizers", "Weights"]),
         room("Sampling"),
         room("Engine", ["Sampling", "Step"]),
         room("OpenAI", ["JSON", "Sampling"]),
@@ -78,8 +80,8 @@ let package = Package(
         room(
             "CLI",
             [
-                "Compute", "Engine", "Golden", "Hub", "JSON", "ModelText", "Models", "OpenAI", "Progress", "Sampling", "Server", "Step", "Templates", "Tensors",
-                "Tokenizers", "Weights",
+                "Compute", "Engine", "Golden", "Hub", "JSON", "ModelText", "Models", "OpenAI", "Planning", "Progress", "Quantize", "Sampling", "Server", "Step",
+                "Templates", "Tensors", "Tokenizers", "Weights",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
@@ -105,6 +107,8 @@ let package = Package(
         tests("Models", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
         tests("Integration", ["AllocationCounter", "Compute", "Engine", "JSON", "Models", "Sampling", "Step", "Tensors", "Weights"]),
         tests("CLI", ["CLI", "JSON", "Sampling"]),
+        tests("Planning", ["Compute", "JSON", "Models", "Planning", "Tensors", "Weights"]),
+        tests("Quantize", ["CKernels", "Compute", "JSON", "ModelText", "Models", "Progress", "Quantize", "Step", "Tensors", "Tokenizers", "Weights"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),
