@@ -47,7 +47,7 @@ let package = Package(
         room("Step"),
         room("Progress"),
         room("Tensors"),
-        room("Weights", ["JSON", "Tensors"]),
+        room("Weights", ["CPCRE2", "JSON", "Tensors"]),
         room("Tokenizers", ["JSON", "CPCRE2", "CZlib"]),
         room("Templates", ["JSON"]),
         room("ModelText", ["JSON", "Tensors", "Tokenizers", "Weights"]),

@@ -8,8 +8,8 @@ package struct AdapterConfiguration: Sendable {
     /// Scales by `alpha / sqrt(rank)` instead of `alpha / rank` (rsLoRA, arXiv 2312.03732).
     package let isRankStabilised: Bool
     /// Ranks and alphas of single modules, by patterns of their names.
-    private let rankPatterns: [(pattern: ModulePattern, value: Double)]
-    private let alphaPatterns: [(pattern: ModulePattern, value: Double)]
+    private let rankPatterns: [(pattern: AdapterPattern, value: Double)]
+    private let alphaPatterns: [(pattern: AdapterPattern, value: Double)]
     /// Bounds what a file can ask for; larger ranks are full fine-tunes.
     static let maxRank = 1 << 16
 
@@ -38,14 +38,14 @@ package struct AdapterConfiguration: Sendable {
         return Float(alpha / (isRankStabilised ? rank.squareRoot() : rank))
     }
 
-    private static func patterns(_ config: ConfigReader, _ key: String) throws(LoadError) -> [(pattern: ModulePattern, value: Double)] {
+    private static func patterns(_ config: ConfigReader, _ key: String) throws(LoadError) -> [(pattern: AdapterPattern, value: Double)] {
         guard let members = try config.object(optional: key)?.json?.members else { return [] }
-        var patterns: [(pattern: ModulePattern, value: Double)] = []
+        var patterns: [(pattern: AdapterPattern, value: Double)] = []
         for member in members {
             guard let value = member.value.double, value.isFinite else {
                 throw config.error("\(key).\(member.key)", "must be a number, but is \(member.value.kind)")
             }
-            guard let pattern = ModulePattern(member.key) else { throw config.error(key, "holds '\(member.key)', which is no regular expression") }
+            guard let pattern = AdapterPattern(member.key) else { throw config.error(key, "holds '\(member.key)', which is no regular expression") }
             patterns.append((pattern, value))
         }
         return patterns
@@ -93,33 +93,16 @@ package struct AdapterConfiguration: Sendable {
 }
 
 /// A key of PEFT's patterns: a regular expression for the end of a module's name, from a dot on or all of it.
-struct ModulePattern: Sendable {
+struct AdapterPattern: Sendable {
     let text: String
-    /// nil where the text is a plain name. Unsafe only because the library does not declare its regular expressions Sendable; this one is
-    /// never changed.
-    private nonisolated(unsafe) let regex: Regex<AnyRegexOutput>?
+    private let regex: NameRegex
 
     /// nil where the text is no regular expression.
     init?(_ text: String) {
+        guard let regex = try? NameRegex("(?:.*\\.)?(?:\(text))\\z") else { return nil }
         self.text = text
-        let isPlain = text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-                true
-            default: false
-            }
-        }
-        if isPlain {
-            regex = nil
-        } else {
-            guard let made = try? Regex("(.*\\.)?(\(text))") else { return nil }
-            regex = made
-        }
+        self.regex = regex
     }
 
-    func matches(_ module: String) -> Bool {
-        if let regex { return (try? regex.wholeMatch(in: module)) != nil }
-        return module == text || module.utf8.reversed().starts(with: ".\(text)".utf8.reversed())
-    }
+    func matches(_ module: String) -> Bool { regex.matches(module) }
 }

@@ -5,6 +5,7 @@ import JSON
 import ModelText
 import Models
 import OpenAI
+import Planning
 import Progress
 import Sampling
 import Server
@@ -44,9 +45,7 @@ struct ModelSession {
         async let text = loadText(local, source, options)
         let backend = CPUBackend(options.backendConfiguration)
         let summary = backend.summary
-        let plan = try MemoryPlan(
-            source, on: backend, blockSize: options.blockSize, sequences: options.maxNumSeqs, budget: options.kvCacheMemory?.count,
-            wantedLength: options.maxModelLen?.count, available: MachineMemory.available)
+        let plan = try MemoryPlan(source, on: backend, options)
         var modelOptions = ModelOptions(cacheByteCount: plan.cacheBytes, maxBatchedTokens: options.maxNumBatchedTokens)
         modelOptions.blockSize = options.blockSize
         let item = progress.begin("loading \(local.name)", total: source.description.layers.count + 1, unit: .items("parts"))
@@ -95,7 +94,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + plan.lines
+        ] + plan.lines + source.warnings.map { "warning    \($0)" }
     }
 }
 

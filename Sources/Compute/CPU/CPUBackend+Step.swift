@@ -17,7 +17,7 @@ extension CPUBackend {
             for slot in batch.groups[group].slotMapping { highest = max(highest, slot) }
         }
         cache.use(upTo: Int(highest) / cache.layout.blockSize)
-        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.kvHeads, parallelism: pool.threadCount * 4)
+        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.fewestHeads, parallelism: pool.threadCount * 4)
         computeRotations()
     }
 
