@@ -18,7 +18,28 @@ struct Numbers {
 }
 
 /// How test weights are stored.
-enum Storage { case f32, bf16, q8_0 }
+enum Storage {
+    case f32, bf16, q8_0
+    /// Bytes with scales, whose columns come in an order of their own.
+    case ordered
+}
+
+func weight(_ values: [Float], _ shape: Shape, _ storage: Storage) throws -> StoredWeight {
+    guard storage == .ordered else { return .dense(try view(values, shape, storage)) }
+    let outputs = shape[0], inputs = shape[1], groupSize = 32, groups = (inputs + groupSize - 1) / groupSize
+    let order = (0..<inputs).map { Int32(($0 * 37 + 5) % inputs) }  // 37 divides none of the widths here
+    let codes = try TensorView.make(.u8, shape) { bytes in
+        for row in 0..<outputs {
+            for (column, input) in order.enumerated() {
+                bytes[row * inputs + column] = UInt8(bitPattern: Int8(values[row * inputs + Int(input)] * 256))
+            }
+        }
+    }
+    return .grouped(
+        GroupedWeight(
+            code: .int8, outputs: outputs, inputs: inputs, groupSize: groupSize, codes: codes,
+            scales: try view([Float](repeating: 1 / 256, count: outputs * groups), [outputs, groups]), inputOrder: order, storedBits: 8))
+}
 
 func view(_ values: [Float], _ shape: Shape, _ storage: Storage = .f32) throws -> TensorView {
     let dtype: DType = storage == .f32 ? .f32 : storage == .bf16 ? .bf16 : .q8_0
@@ -27,7 +48,7 @@ func view(_ values: [Float], _ shape: Shape, _ storage: Storage = .f32) throws -
             switch storage {
             case .f32: bytes.storeBytes(of: value, toByteOffset: index * 4, as: Float.self)
             case .bf16: bytes.storeBytes(of: UInt16(truncatingIfNeeded: value.bitPattern >> 16), toByteOffset: index * 2, as: UInt16.self)
-            case .q8_0:
+            case .q8_0, .ordered:
                 // Blocks of 32: a float16 scale (here 1/256) and a byte for each value.
                 let block = index / 32 * 34
                 bytes.storeBytes(of: 0x1C00, toByteOffset: block, as: UInt16.self)
@@ -43,7 +64,7 @@ extension Storage {
         switch self {
         case .f32: value
         case .bf16: Float(bitPattern: value.bitPattern & 0xFFFF_0000)
-        case .q8_0: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
+        case .q8_0, .ordered: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
         }
     }
 }
@@ -63,7 +84,7 @@ struct TestMatrix {
         weights = numbers.floats(outputs * inputs, scale: scale / Float(inputs).squareRoot() * 2).map(storage.round)
         self.bias = bias ? numbers.floats(outputs) : nil
         stored = try backend.makeMatrix(
-            [try view(weights, [outputs, inputs], storage)], biases: bias ? [try view(self.bias ?? [], [outputs])] : [])
+            [try weight(weights, [outputs, inputs], storage)], biases: bias ? [try view(self.bias ?? [], [outputs])] : [])
     }
 
     func times(_ x: [Double]) -> [Double] {

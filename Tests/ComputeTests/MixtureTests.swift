@@ -137,10 +137,12 @@ import Testing
         try Layer(routing, biases: true, storage: .bf16, precision: .float32).expectReference(x, "bfloat16 weights, float32 activations")
         try Layer(routing, biases: true, storage: .bf16).expectReference(x, tolerance: 2e-2, "bfloat16")
         try Layer(routing, biases: true, storage: .q8_0).expectReference(x, tolerance: 2e-2, "blocks of 8 bits")
+        try Layer(routing, biases: true, shared: true, storage: .ordered, precision: .float32).expectReference(x, "ordered inputs, float32 activations")
+        try Layer(routing, biases: true, storage: .ordered).expectReference(x, tolerance: 2e-2, "ordered inputs")
     }
 
     /// A token's bits do not depend on the batch, the place in it, the number of threads, nor on how the work was cut.
-    @Test(arguments: [Storage.f32, .bf16, .q8_0])
+    @Test(arguments: [Storage.f32, .bf16, .q8_0, .ordered])
     func batchesDoNotChangeBits(_ storage: Storage) throws {
         for routing in Self.routings {
             let layer = try Layer(routing, biases: true, shared: true, storage: storage)
@@ -187,8 +189,9 @@ import Testing
         }
     }
 
-    @Test func allocatesNothingWhenWarm() throws {
-        let layer = try Layer(Self.routings[7], biases: true, corrected: true, shared: true, storage: .bf16, threads: 1)
+    @Test(arguments: [Storage.bf16, .ordered])
+    func allocatesNothingWhenWarm(_ storage: Storage) throws {
+        let layer = try Layer(Self.routings[7], biases: true, corrected: true, shared: true, storage: storage, threads: 1)
         var numbers = Numbers(6)
         let x = try layer.backend.makeTensor(rows: 16, columns: Self.hidden), y = try layer.backend.makeTensor(rows: 16, columns: Self.hidden)
         x.floats.update(from: numbers.floats(16 * Self.hidden), count: 16 * Self.hidden)

@@ -55,7 +55,8 @@ extension CPUBackend {
             if form == NT_ACT_F32 { return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: form) }
             return rounded.rows(from: 0, as: form)
         }
-        products.removeAll()
+        let routerBytes = orderedBytes(mixture.router, rows: tokens) + (mixture.shared?.gate.map { orderedBytes($0, rows: tokens) } ?? 0)
+        guard startProducts(orderedBytes: routerBytes, width: mixture.hidden) else { return nil }
         append(mixture.router, rows: tokens, y: logits, x: exactest)
         if let gate = mixture.shared?.gate { append(gate, rows: tokens, y: gates, x: exactest) }
         guard runProducts() else { return nil }
@@ -91,10 +92,50 @@ extension CPUBackend {
     private func append(_ matrix: Matrix, rows: Int, y: UnsafeMutablePointer<Float>, x: (CPUMatrix.Part) -> Activations) {
         let bias = matrix.onCPU.bias?.floats
         for part in matrix.onCPU.parts {
+            var input = x(part)
+            if let order = part.inputOrder {
+                guard let ordered = put(input, rows: rows, width: matrix.inputs, in: order, as: activationType(for: part)) else { continue }
+                input = ordered
+            }
             products.append(
-                part, inputs: matrix.inputs, bias: bias.map { UnsafePointer($0 + part.firstColumn) }, x: x(part), rows: rows, y: y + part.firstColumn,
+                part, inputs: matrix.inputs, bias: bias.map { UnsafePointer($0 + part.firstColumn) }, x: input, rows: rows, y: y + part.firstColumn,
                 yStride: matrix.outputs, rowsPerTile: Self.rowsPerTile)
         }
+    }
+
+    /// What a part's input is made from: float32 where it has to be put in order first.
+    private func inputForm(for part: CPUMatrix.Part) -> nt_act { part.inputOrder == nil ? activationType(for: part) : NT_ACT_F32 }
+
+    /// Bytes of `rows` rows of input for those parts that want them in an order of their own.
+    private func orderedBytes(_ matrix: Matrix, rows: Int) -> Int {
+        var bytes = 0
+        for part in matrix.onCPU.parts where part.inputOrder != nil { bytes += rows * Self.rowBytes(matrix.inputs, activationType(for: part)) }
+        return bytes
+    }
+
+    /// Starts a batch of products with memory for ordered inputs.
+    private func startProducts(orderedBytes: Int, width: Int) -> Bool {
+        if orderedBytes == 0 {
+            products.removeAll()
+            return true
+        }
+        guard scratch.reserve(worker: width * 4), let memory = scratch.buffer(.orderedRows, orderedBytes) else { return false }
+        products.removeAll(orderedRows: memory)
+        return true
+    }
+
+    /// Float32 rows with their elements in a part's order, in the form that it takes.
+    private func put(_ x: Activations, rows: Int, width: Int, in order: CPUMatrix.InputOrder, as form: nt_act) -> Activations? {
+        let stride = Self.rowBytes(width, form), scratch = scratch.workerBases
+        guard let base = products.takeOrderedRows(rows * stride) else { return nil }
+        forRows(rows, width: width) { first, count, worker in
+            guard let ordered = scratch[worker]?.assumingMemoryBound(to: Float.self) else { return }
+            for row in first..<first + count {
+                order.gather((x.base + row * x.stride).assumingMemoryBound(to: Float.self), into: ordered)
+                nt_store_rows(ordered, width, 1, width, nt_out(rows: base + row * stride, stride: stride, type: form))
+            }
+        }
+        return Activations(base: UnsafeRawPointer(base), stride: stride, type: form)
     }
 
     private func runProducts() -> Bool {
@@ -105,7 +146,7 @@ extension CPUBackend {
 
     private func forms(of matrix: Matrix) -> UInt32 {
         var forms: UInt32 = 0
-        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(activationType(for: part)) }
+        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(inputForm(for: part)) }
         return forms
     }
 
@@ -138,16 +179,18 @@ extension CPUBackend {
             let gathered = gather(narrowed, x, mixture, forms: expertForms)
         else { return nil }
         let inner = memory.assumingMemoryBound(to: Float.self)
-        products.removeAll()
+        var ordered = mixture.shared.map { orderedBytes($0.gateUp, rows: tokens) } ?? 0
+        for expert in 0..<mixture.routing.experts { ordered += orderedBytes(mixture.gateUp[expert], rows: rowCount(of: expert)) }
+        guard startProducts(orderedBytes: ordered, width: x.columns) else { return nil }
         for expert in 0..<mixture.routing.experts {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
             append(mixture.gateUp[expert], rows: rows, y: inner + first * columns) { part in
-                self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: self.activationType(for: part))
+                self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: self.inputForm(for: part))
             }
         }
         if let shared = mixture.shared {
-            append(shared.gateUp, rows: tokens, y: inner + pairs * columns) { narrowed.rows(from: 0, as: self.activationType(for: $0)) }
+            append(shared.gateUp, rows: tokens, y: inner + pairs * columns) { narrowed.rows(from: 0, as: self.inputForm(for: $0)) }
         }
         return runProducts() ? Inner(expertRows: inner, sharedRows: inner + pairs * columns) : nil
     }
@@ -206,18 +249,20 @@ extension CPUBackend {
         let activated = CPUNarrowedRows(forms: forms, width: width, rows: pairs, base: base)
         activate(inner.expertRows, columns: mixture.gateUp[0].outputs, mixture.activation, isGated: mixture.isGated, into: activated)
         let output = memory.assumingMemoryBound(to: Float.self)
-        products.removeAll()
+        var ordered = mixture.shared.map { orderedBytes($0.down, rows: tokens) } ?? 0
+        for expert in 0..<mixture.routing.experts { ordered += orderedBytes(mixture.down[expert], rows: rowCount(of: expert)) }
+        guard startProducts(orderedBytes: ordered, width: max(width, sharedWidth)) else { return nil }
         for expert in 0..<mixture.routing.experts {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
             append(mixture.down[expert], rows: rows, y: output + first * hidden) {
-                activated.rows(from: first, as: self.activationType(for: $0))
+                activated.rows(from: first, as: self.inputForm(for: $0))
             }
         }
         if let shared = mixture.shared {
             let activated = CPUNarrowedRows(forms: sharedForms, width: sharedWidth, rows: tokens, base: base + expertBytes)
             activate(inner.sharedRows, columns: shared.gateUp.outputs, shared.activation, isGated: shared.isGated, into: activated)
-            append(shared.down, rows: tokens, y: output + pairs * hidden) { activated.rows(from: 0, as: self.activationType(for: $0)) }
+            append(shared.down, rows: tokens, y: output + pairs * hidden) { activated.rows(from: 0, as: self.inputForm(for: $0)) }
         }
         return runProducts() ? Inner(expertRows: output, sharedRows: output + pairs * hidden) : nil
     }

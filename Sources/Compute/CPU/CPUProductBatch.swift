@@ -13,16 +13,25 @@ struct CPUProductBatch: ~Copyable {
     /// Of the batch, about the time of one multiplication and addition.
     private var cost = 0
     private(set) var scratchBytes = 0
+    /// Memory not yet taken for inputs in a part's own order.
+    private var orderedRows: UnsafeMutableRawPointer?
 
     /// Multiplications below which one thread is done before others have woken.
     private static let smallCost = 1 << 17
     /// Rows up to which a product takes the time of reading its weights.
     private static let rowsForFree = 4
 
-    mutating func removeAll() {
+    /// - Parameter orderedRows: memory for the inputs of all parts that want them in an order of their own.
+    mutating func removeAll(orderedRows: UnsafeMutableRawPointer? = nil) {
+        self.orderedRows = orderedRows
         jobs.resize(to: 0)
         cost = 0
         scratchBytes = 0
+    }
+
+    mutating func takeOrderedRows(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        defer { orderedRows = orderedRows.map { $0 + byteCount } }
+        return orderedRows
     }
 
     /// `y[rows, part.outputs] = x Wᵀ + bias`.
@@ -33,7 +42,7 @@ struct CPUProductBatch: ~Copyable {
         _ part: CPUMatrix.Part, inputs: Int, bias: UnsafePointer<Float>?, x: CPUBackend.Activations, rows: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int, rowsPerTile: Int
     ) {
-        scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, min(rows, rowsPerTile), inputs))
+        scratchBytes = max(scratchBytes, part.scratchBytes(x.type, rows: min(rows, rowsPerTile), inputs: inputs))
         var row = 0
         while row < rows {
             var arguments = nt_linear_args()
@@ -66,6 +75,7 @@ struct CPUProductBatch: ~Copyable {
             let columns = max(unit, (wanted + unit - 1) / unit * unit)
             jobs.base[index].columnsPerChunk = columns
             jobs.base[index].firstChunk = chunks
+            jobs.base[index].arguments.scratch_bytes = scratchBytes
             chunks += (arguments.n + columns - 1) / columns
         }
         let jobs = UnsafePointer(jobs.base), count = self.jobs.count

@@ -19,6 +19,8 @@ final class CPUScratch {
         /// A mixture of experts: its input in float32, the router's logits, the rows of the chosen experts, what their first and second
         /// products give.
         case mixtureInput, routerLogits, expertRows, expertInner, expertOutput
+        /// Inputs of experts that want them in an order of their own.
+        case orderedRows
         /// `A x` of adapters.
         case lowered
     }
