@@ -115,7 +115,7 @@ static block_to_f32 *block_function(nt_type type) {
 static void expanded(nt_type type, const uint8_t *b, float *y) {
     uint8_t u[256];
     float s[16];
-    expand_block(type, b, u, s, 4, 1);
+    expand_block(type, b, u, s, 8, 1);
     for (size_t i = 0; i < nt_block_elements(type); i++) y[i] = s[i / 16] * (float)(u[i] - 128);
 }
 

@@ -9,7 +9,7 @@
             const uint8_t *b = rows + r * row_bytes + first * bytes;                                                    \
             for (size_t at = 0; at < count * bytes; at += 64) __builtin_prefetch(b + 16 * row_bytes + at);              \
             for (size_t i = 0; i < count; i++)                                                                          \
-                expand_block(type, b + i * bytes, codes + 16 * elements * i + 4 * r, scales + elements * i + r, 64, 16); \
+                expand_block(type, b + i * bytes, codes + 16 * elements * i + 8 * r, scales + elements * i + r, 128, 16); \
         }                                                                                                               \
     }
 EXPAND_PANEL(q1_0, NT_Q1_0)

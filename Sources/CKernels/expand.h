@@ -1,7 +1,7 @@
 /// Types without panels of their own, one block at a time: any of them is int8 codes with a float scale for every 16.
 ///
-/// An expansion has groups of 4 consecutive elements, `GROUP` bytes apart, as u8 = code + 128, and scales of 16 elements,
-/// `SCALE` floats apart: (4, 1) gives a plain row, (64, 16) one row of a panel. w = scale * code, exactly: every product
+/// An expansion has groups of 8 consecutive elements, `GROUP` bytes apart, as u8 = code + 128, and scales of 16 elements,
+/// `SCALE` floats apart: (8, 1) gives a plain row, (128, 16) one row of a panel. w = scale * code, exactly: every product
 /// of block scale, sub-scale and code of these formats has at most 24 significant bits.
 #ifndef NT_EXPAND_H
 #define NT_EXPAND_H
@@ -25,9 +25,16 @@ static inline uint64_t read_u64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8)
 
 /// Elements 8 i..<8 i + 8 of a block.
 EXPAND void put8(uint8_t *u, const size_t GROUP, size_t i, uint64_t v) {
-    uint32_t low = (uint32_t)v, high = (uint32_t)(v >> 32);
-    memcpy(u + GROUP * 2 * i, &low, 4);
-    memcpy(u + GROUP * (2 * i + 1), &high, 4);
+    memcpy(u + GROUP * i, &v, 8);
+}
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint16_t shorts8 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+EXPAND bytes16 read_bytes16(const uint8_t *p) { bytes16 v; memcpy(&v, p, 16); return v; }
+/// Elements 8 i..<8 i + 16.
+EXPAND void put16(uint8_t *u, const size_t GROUP, size_t i, bytes16 v) {
+    put8(u, GROUP, i, ((words2)v)[0]);
+    put8(u, GROUP, i + 1, ((words2)v)[1]);
 }
 EXPAND void put_scales(float *s, const size_t SCALE, size_t from, size_t count, float d) {
     for (size_t i = 0; i < count; i++) s[SCALE * (from + i)] = d;
@@ -39,13 +46,17 @@ EXPAND void expand_q1_0(const uint8_t *b, uint8_t *u, float *s, const size_t GRO
     put_scales(s, SCALE, 0, 8, read_half(b));
     for (size_t i = 0; i < 16; i++) put8(u, GROUP, i, with_signs(ONES, nt_codebooks.signs[(uint8_t)~b[2 + i]]));
 }
+#define INTERLEAVE(a, b, i) __builtin_shufflevector(a, b, i, i + 16, i + 1, i + 17, i + 2, i + 18, i + 3, i + 19, \
+                                                   i + 4, i + 20, i + 5, i + 21, i + 6, i + 22, i + 7, i + 23)
 EXPAND void expand_q2_0(const uint8_t *b, uint8_t *u, float *s, const size_t GROUP, const size_t SCALE) {
     put_scales(s, SCALE, 0, 4, read_half(b));
-    for (size_t i = 0; i < 16; i++) {
-        uint32_t q = b[2 + i];
-        q = ((q & 3) | (q & 12) << 6 | (q & 48) << 12 | (q & 192) << 18) + 0x7f7f7f7f;
-        memcpy(u + GROUP * i, &q, 4);
-    }
+    bytes16 q = read_bytes16(b + 2), a0 = q & 3, a1 = q >> 2 & 3, a2 = q >> 4 & 3, a3 = q >> 6;   // byte i has elements 4 i...4 i + 3
+    shorts8 p0 = (shorts8)INTERLEAVE(a0, a1, 0), p1 = (shorts8)INTERLEAVE(a0, a1, 8);
+    shorts8 r0 = (shorts8)INTERLEAVE(a2, a3, 0), r1 = (shorts8)INTERLEAVE(a2, a3, 8);
+    put16(u, GROUP, 0, (bytes16)__builtin_shufflevector(p0, r0, 0, 8, 1, 9, 2, 10, 3, 11) + 127);
+    put16(u, GROUP, 2, (bytes16)__builtin_shufflevector(p0, r0, 4, 12, 5, 13, 6, 14, 7, 15) + 127);
+    put16(u, GROUP, 4, (bytes16)__builtin_shufflevector(p1, r1, 0, 8, 1, 9, 2, 10, 3, 11) + 127);
+    put16(u, GROUP, 6, (bytes16)__builtin_shufflevector(p1, r1, 4, 12, 5, 13, 6, 14, 7, 15) + 127);
 }
 EXPAND void expand_q8(const uint8_t *q, size_t count, uint8_t *u, const size_t GROUP) {
     for (size_t i = 0; i < count / 8; i++) put8(u, GROUP, i, read_u64(q + 8 * i) ^ 0x80 * ONES);
@@ -61,26 +72,24 @@ EXPAND void expand_q8_k(const uint8_t *b, uint8_t *u, float *s, const size_t GRO
     expand_q8(b + 4, 256, u, GROUP);
 }
 
-/// Base-3 digit n of each byte (a byte holds round up(256 / 243 * number)), plus 127.
-EXPAND uint64_t ternary(uint64_t q, unsigned power) {
-    uint64_t even = (q & 0x00ff00ff00ff00ffull) * power & 0x00ff00ff00ff00ffull;
-    uint64_t odd = (q >> 8 & 0x00ff00ff00ff00ffull) * power & 0x00ff00ff00ff00ffull;
-    even = even * 3 >> 8 & 0x00ff00ff00ff00ffull;
-    odd = odd * 3 & 0xff00ff00ff00ff00ull;
-    return (even | odd) + 0x7f * ONES;
+/// The next base-3 digit of each byte (which holds round up(256 / 243 * number)) after a multiplication by 3^n, plus 127.
+EXPAND bytes16 ternary(bytes16 q, uint16_t power) {
+    shorts8 even = ((shorts8)q & 255) * power & 255, odd = ((shorts8)q >> 8) * power & 255;
+    return (bytes16)((even * 3 >> 8) | (odd * 3 & 0xff00)) + 127;
 }
 EXPAND void expand_tq1_0(const uint8_t *b, uint8_t *u, float *s, const size_t GROUP, const size_t SCALE) {
-    static const unsigned powers[5] = {1, 3, 9, 27, 81};
+    static const uint16_t powers[5] = {1, 3, 9, 27, 81};
     put_scales(s, SCALE, 0, 16, read_half(b + 52));
+    bytes16 q0 = read_bytes16(b), q1 = read_bytes16(b + 16), q2 = read_bytes16(b + 32);
     for (size_t n = 0; n < 5; n++) {
-        for (size_t i = 0; i < 4; i++) put8(u, GROUP, 4 * n + i, ternary(read_u64(b + 8 * i), powers[n]));
-        for (size_t i = 0; i < 2; i++) put8(u, GROUP, 20 + 2 * n + i, ternary(read_u64(b + 32 + 8 * i), powers[n]));
+        put16(u, GROUP, 4 * n, ternary(q0, powers[n]));
+        put16(u, GROUP, 4 * n + 2, ternary(q1, powers[n]));
+        put16(u, GROUP, 20 + 2 * n, ternary(q2, powers[n]));
     }
-    uint64_t last = read_u32(b + 48);
-    for (size_t n = 0; n < 4; n++) {
-        uint32_t v = (uint32_t)ternary(last, powers[n]);
-        memcpy(u + GROUP * (60 + n), &v, 4);
-    }
+    uint64_t last = read_u32(b + 48), digits[4];
+    for (size_t n = 0; n < 4; n++) digits[n] = ((words2)ternary((bytes16)(words2){last, 0}, powers[n]))[0] & 0xffffffff;
+    put8(u, GROUP, 30, digits[0] | digits[1] << 32);
+    put8(u, GROUP, 31, digits[2] | digits[3] << 32);
 }
 EXPAND void expand_tq2_0(const uint8_t *b, uint8_t *u, float *s, const size_t GROUP, const size_t SCALE) {
     put_scales(s, SCALE, 0, 16, read_half(b + 64));
@@ -91,11 +100,11 @@ EXPAND void expand_tq2_0(const uint8_t *b, uint8_t *u, float *s, const size_t GR
         }
 }
 
-/// Eight e2m1 nibbles, one a byte, as 128 + twice their value: magnitudes 0 1 2 3 4 6 8 12.
-EXPAND uint64_t e2m1_doubled(uint64_t q) {
-    uint64_t e = q & 7 * ONES, mask = (q >> 3 & ONES) * 0x7f;
-    e = e + ((e + 3 * ONES) >> 3 & ONES) + ((e + 2 * ONES) >> 3 & ONES) + 3 * ((e + ONES) >> 3 & ONES);
-    return (e ^ mask) + (0x80 * ONES - mask);   // 0 with a sign: 0x7f + 1
+/// e2m1 nibbles, one a byte, as 128 + twice their value: magnitudes 0 1 2 3 4 6 8 12.
+EXPAND bytes16 e2m1_doubled(bytes16 q) {
+    bytes16 e = q & 7, sign = (bytes16)(q > 7);
+    e = e - (bytes16)(e > 4) - (bytes16)(e > 5) + ((bytes16)(e > 6) & 3);
+    return (e ^ sign) - sign + 128;
 }
 /// Unsigned e4m3, halved; 0x7f (with or without the unused sign) is not a number there and means 0 only without it.
 EXPAND float ue4m3_half(uint8_t x) {
@@ -109,10 +118,9 @@ EXPAND float ue4m3_half(uint8_t x) {
 }
 EXPAND void expand_nvfp4(const uint8_t *b, uint8_t *u, float *s, const size_t GROUP, const size_t SCALE) {
     for (size_t j = 0; j < 4; j++) {
-        s[SCALE * j] = ue4m3_half(b[j]);
         uint64_t q = read_u64(b + 4 + 8 * j);
-        put8(u, GROUP, 2 * j, e2m1_doubled(q & 0x0f * ONES));
-        put8(u, GROUP, 2 * j + 1, e2m1_doubled(q >> 4 & 0x0f * ONES));
+        s[SCALE * j] = ue4m3_half(b[j]);
+        put16(u, GROUP, 2 * j, e2m1_doubled((bytes16)(words2){q, q >> 4} & 15));
     }
 }
 
@@ -188,8 +196,8 @@ EXPAND void expand_iq3_s(const uint8_t *b, uint8_t *u, float *s, const size_t GR
         unsigned high = b[66 + j];
         put_scales(s, SCALE, 2 * j, 2, d * (float)(2 * (b[106 + j / 2] >> (4 * (j % 2)) & 15) + 1));
         for (size_t l = 0; l < 4; l++) {
-            uint64_t g = nt_codebooks.iq3_s[q[2 * l] | (high >> (2 * l) & 1) << 8]
-                | (uint64_t)nt_codebooks.iq3_s[q[2 * l + 1] | (high >> (2 * l + 1) & 1) << 8] << 32;
+            uint64_t g = nt_codebooks.iq3_s[q[2 * l] | (high << (8 - 2 * l) & 256)]
+                | (uint64_t)nt_codebooks.iq3_s[q[2 * l + 1] | (high << (7 - 2 * l) & 256)] << 32;
             put8(u, GROUP, 4 * j + l, with_signs(g, nt_codebooks.signs[b[74 + 4 * j + l]]));
         }
     }
@@ -216,7 +224,7 @@ EXPAND void expand_block(nt_type type, const uint8_t *b, uint8_t *u, float *s, c
     }
 }
 
-/// Blocks first..<first + count of up to 16 rows, `row_bytes` apart, as part of a panel: codes [elements/4][16][4] and
+/// Blocks first..<first + count of up to 16 rows, `row_bytes` apart, as part of a panel: codes [elements/8][16][8] and
 /// scales [elements/16][16]. Lanes of rows that are not there keep what they hold.
 void nt_expand_panel(nt_type type, const void *rows, size_t row_bytes, size_t row_count, size_t first, size_t count,
                      uint8_t *codes, float *scales);

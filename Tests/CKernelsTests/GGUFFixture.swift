@@ -25,6 +25,16 @@ struct GGUFFixture {
         }
         return all
     }()
+
+    /// Blocks of the fixture in random order.
+    static func randomRow(_ type: nt_type, _ k: Int, _ random: inout Random) -> [UInt8] {
+        guard let fixture = all.first(where: { $0.type == type }) else { return [] }
+        let size = nt_block_bytes(type), blocks = fixture.bytes.count / size
+        return (0..<k / nt_block_elements(type)).flatMap { _ in
+            let block = Int(random.byte()) % blocks
+            return fixture.bytes[(block * size)..<((block + 1) * size)]
+        }
+    }
 }
 
 extension Kernels.Dequantize {

@@ -17,42 +17,22 @@ struct Numbers {
     mutating func floats(_ count: Int, scale: Float = 1) -> [Float] { (0..<count).map { _ in next() * scale } }
 }
 
-/// How test weights are stored.
-enum Storage {
-    case f32, bf16, q8_0
-    /// Bytes with scales, whose columns come in an order of their own.
-    case ordered
-}
-
-func weight(_ values: [Float], _ shape: Shape, _ storage: Storage) throws -> StoredWeight {
-    guard storage == .ordered else { return .dense(try view(values, shape, storage)) }
-    let outputs = shape[0], inputs = shape[1], groupSize = 32, groups = (inputs + groupSize - 1) / groupSize
-    let order = (0..<inputs).map { Int32(($0 * 37 + 5) % inputs) }  // 37 divides none of the widths here
-    let codes = try TensorView.make(.u8, shape) { bytes in
-        for row in 0..<outputs {
-            for (column, input) in order.enumerated() {
-                bytes[row * inputs + column] = UInt8(bitPattern: Int8(values[row * inputs + Int(input)] * 256))
-            }
-        }
-    }
-    return .grouped(
-        GroupedWeight(
-            code: .int8, outputs: outputs, inputs: inputs, groupSize: groupSize, codes: codes,
-            scales: try view([Float](repeating: 1 / 256, count: outputs * groups), [outputs, groups]), inputOrder: order, storedBits: 8))
-}
+/// How test weights are stored; `reordered` is bytes with one scale a group and columns in an order of their own.
+enum Storage { case f32, bf16, q8_0, reordered }
 
 func view(_ values: [Float], _ shape: Shape, _ storage: Storage = .f32) throws -> TensorView {
-    let dtype: DType = storage == .f32 ? .f32 : storage == .bf16 ? .bf16 : .q8_0
+    let dtype: DType = storage == .f32 ? .f32 : storage == .bf16 ? .bf16 : storage == .q8_0 ? .q8_0 : .i8
     return try TensorView.make(dtype, shape) { bytes in
         for (index, value) in values.enumerated() {
             switch storage {
             case .f32: bytes.storeBytes(of: value, toByteOffset: index * 4, as: Float.self)
             case .bf16: bytes.storeBytes(of: UInt16(truncatingIfNeeded: value.bitPattern >> 16), toByteOffset: index * 2, as: UInt16.self)
-            case .q8_0, .ordered:
+            case .q8_0:
                 // Blocks of 32: a float16 scale (here 1/256) and a byte for each value.
                 let block = index / 32 * 34
                 bytes.storeBytes(of: 0x1C00, toByteOffset: block, as: UInt16.self)
                 bytes.storeBytes(of: Int8(value * 256), toByteOffset: block + 2 + index % 32, as: Int8.self)
+            case .reordered: bytes.storeBytes(of: Int8(value * 256), toByteOffset: index, as: Int8.self)
             }
         }
     }
@@ -64,7 +44,7 @@ extension Storage {
         switch self {
         case .f32: value
         case .bf16: Float(bitPattern: value.bitPattern & 0xFFFF_0000)
-        case .q8_0, .ordered: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
+        case .q8_0, .reordered: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
         }
     }
 }
@@ -81,10 +61,21 @@ struct TestMatrix {
     init(_ backend: CPUBackend, _ outputs: Int, _ inputs: Int, _ numbers: inout Numbers, _ storage: Storage = .f32, bias: Bool = false, scale: Float = 1) throws {
         self.outputs = outputs
         self.inputs = inputs
-        weights = numbers.floats(outputs * inputs, scale: scale / Float(inputs).squareRoot() * 2).map(storage.round)
+        let weights = numbers.floats(outputs * inputs, scale: scale / Float(inputs).squareRoot() * 2).map(storage.round)
+        self.weights = weights
         self.bias = bias ? numbers.floats(outputs) : nil
-        stored = try backend.makeMatrix(
-            [try weight(weights, [outputs, inputs], storage)], biases: bias ? [try view(self.bias ?? [], [outputs])] : [])
+        let biases = bias ? [try view(self.bias ?? [], [outputs])] : []
+        if storage == .reordered {
+            // Column j of the codes multiplies input order[j]; 29 shares no factor with the widths that tests use.
+            let order = (0..<inputs).map { Int32(($0 * 29 + 7) % inputs) }
+            let codes = (0..<outputs).flatMap { row in order.map { weights[row * inputs + Int($0)] } }
+            let weight = GroupedWeight(
+                code: .int8, outputs: outputs, inputs: inputs, groupSize: 32, codes: try view(codes, [outputs, inputs], .reordered),
+                scales: try view([Float](repeating: 1 / 256, count: outputs * inputs / 32), [outputs, inputs / 32]), inputOrder: order, storedBits: 8)
+            stored = try backend.makeMatrix([StoredWeight.grouped(weight)], biases: biases)
+        } else {
+            stored = try backend.makeMatrix([try view(weights, [outputs, inputs], storage)], biases: biases)
+        }
     }
 
     func times(_ x: [Double]) -> [Double] {

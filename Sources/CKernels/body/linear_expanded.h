@@ -5,6 +5,13 @@
 #define EXPANDED_FEW 8          // rows of x that take the panel a super-block at a time
 #define EXPANDED_BLOCKS 8       // blocks of 32 in a super-block
 
+/// Eight elements of 16 rows, as the expansion has them, in two groups of four.
+INLINE void load_eight(const uint8_t *codes, vi *low, vi *high) {
+    vi a = vi_load(codes), b = vi_load(codes + 64);
+    *low = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *high = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
 /// Blocks b0..<b1 of x, rows m..<m + MR, against codes and scales that begin at block b0, added to acc.
 INLINE void expanded_q8_tile(const int MR, const nt_linear_args *a, size_t m, const uint8_t *codes, const float *scales,
                              size_t b0, size_t b1, vf *state) {
@@ -29,10 +36,14 @@ INLINE void expanded_q8_tile(const int MR, const nt_linear_args *a, size_t m, co
                 dot[r] = vi_set((half ? last : load_i32(x + r * xs + q.sums + 4 * b) - last) * Q8_CODE_BIAS);
             }
 #pragma clang loop unroll(full)
-            for (int g = 0; g < 4; g++) {
-                vi w = vi_load(codes + 256 * half + 64 * g);
+            for (int g = 0; g < 2; g++) {
+                vi low, high;
+                load_eight(codes + 256 * half + 128 * g, &low, &high);
+                const char *xg = xb + 16 * half + 8 * g;
 #pragma clang loop unroll(full)
-                for (int r = 0; r < MR; r++) dot[r] = vi_dot_biased(dot[r], w, vi_splat_load(xb + r * xs + 16 * half + 4 * g));
+                for (int r = 0; r < MR; r++) dot[r] = vi_dot_biased(dot[r], low, vi_splat_load(xg + r * xs));
+#pragma clang loop unroll(full)
+                for (int r = 0; r < MR; r++) dot[r] = vi_dot_biased(dot[r], high, vi_splat_load(xg + r * xs + 4));
             }
             vf d = vf_load(scales + 16 * half);
 #pragma clang loop unroll(full)
@@ -55,12 +66,13 @@ INLINE void expanded_f32_tile(const int MR, const nt_linear_args *a, size_t m, c
         vf sum[8];
 #pragma clang loop unroll(full)
         for (int r = 0; r < MR; r++) sum[r] = vf_set(0);
-        for (int g = 0; g < 4; g++) {
-            vi w = vi_load(codes + 64 * g) ^ (int32_t)0x80808080;
-            const char *xg = x + 4 * (16 * group + 4 * (size_t)g);
+        for (int g = 0; g < 2; g++) {
+            vi four[2];
+            load_eight(codes + 128 * g, &four[0], &four[1]);
+            const char *xg = x + 4 * (16 * group + 8 * (size_t)g);
 #pragma clang loop unroll(full)
-            for (int j = 0; j < 4; j++) {
-                vf value = vf_from_i(w << (24 - 8 * j) >> 24);
+            for (int j = 0; j < 8; j++) {
+                vf value = vf_from_i((four[j / 4] ^ (int32_t)0x80808080) << (24 - 8 * (j % 4)) >> 24);
 #pragma clang loop unroll(full)
                 for (int r = 0; r < MR; r++) sum[r] = vf_fma(value, vf_set(load_f32(xg + r * xs + 4 * j)), sum[r]);
             }

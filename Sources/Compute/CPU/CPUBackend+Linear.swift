@@ -115,8 +115,7 @@ extension CPUBackend {
         if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
-        let stride = Self.rowBytes(width, type)
-        let rows = input.rows
+        let stride = Self.rowBytes(width, type), rows = input.rows
         guard scratch.reserve(worker: order == nil ? 0 : width * 8), let base = scratch.narrowed(rows * stride) else { return nil }
         let chunk = rows <= Self.fewRows ? rows : max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
         pool.parallelFor((rows + chunk - 1) / chunk) { index, worker in

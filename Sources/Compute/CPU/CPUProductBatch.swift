@@ -13,25 +13,16 @@ struct CPUProductBatch: ~Copyable {
     /// Of the batch, about the time of one multiplication and addition.
     private var cost = 0
     private(set) var scratchBytes = 0
-    /// Memory not yet taken for inputs in a part's own order.
-    private var orderedRows: UnsafeMutableRawPointer?
 
     /// Multiplications below which one thread is done before others have woken.
     private static let smallCost = 1 << 17
     /// Rows up to which a product takes the time of reading its weights.
     private static let rowsForFree = 4
 
-    /// - Parameter orderedRows: memory for the inputs of all parts that want them in an order of their own.
-    mutating func removeAll(orderedRows: UnsafeMutableRawPointer? = nil) {
-        self.orderedRows = orderedRows
+    mutating func removeAll() {
         jobs.resize(to: 0)
         cost = 0
         scratchBytes = 0
-    }
-
-    mutating func takeOrderedRows(_ byteCount: Int) -> UnsafeMutableRawPointer? {
-        defer { orderedRows = orderedRows.map { $0 + byteCount } }
-        return orderedRows
     }
 
     /// `y[rows, part.outputs] = x Wᵀ + bias`.
