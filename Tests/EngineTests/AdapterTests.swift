@@ -1,5 +1,7 @@
 import Engine
 import Sampling
+import Step
+import Synchronization
 import Testing
 
 /// Adapters in the engine: each request gets its own, and none goes while a request needs it.
@@ -22,7 +24,7 @@ import Testing
         var adapters: [Int32?] = [nil]
         for _ in 0..<3 { adapters.append(try await test.engine.load(HashAdapter())) }
         let prompts = (0..<24).map { randomPrompt(3 + $0 % 7 * 5, seed: UInt64($0 % 5)) }
-        let all = try await concurrently(Array(prompts.indices)) { index in
+        let all = try await concurrently(Array(prompts.indices)) { [adapters] index in
             try await test.run(self.request(prompts[index], adapters[index % 4]))
         }
         for (index, result) in all.enumerated() {
@@ -75,7 +77,7 @@ import Testing
             }, configure: { $0.scheduler.adapters = 2 })
         var adapters: [Int32?] = [nil]
         for _ in 0..<4 { adapters.append(try await test.engine.load(HashAdapter())) }
-        let all = try await concurrently(Array(0..<30)) { index in
+        let all = try await concurrently(Array(0..<30)) { [adapters] index in
             let prompt = randomPrompt(5 + index % 3, seed: UInt64(index))
             return (try await test.run(self.request(prompt, adapters[index % 5])).tokens[0], prompt)
         }

@@ -39,8 +39,7 @@ struct Serve: AsyncParsableCommand {
         }
         if !lora.loraModules.isEmpty { clock.mark("adapters") }
         logger.info("ready      in \(clock.summary)")
-        var options = server.serverOptions()
-        options.allowsAdapterUpdates = lora.allowsUpdates(Environment.all)
+        let options = server.serverOptions(lora, Environment.all)
         let quiet = server.quiet
         let name = session.served.names[0]
         let hasKeys = !options.apiKeys.isEmpty

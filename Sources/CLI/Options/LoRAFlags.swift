@@ -38,13 +38,13 @@ struct LoRAFlags: ParsableArguments {
 }
 
 /// One adapter of `--lora-modules`.
-struct LoRAModule: ExpressibleByArgument, Sendable, Equatable {
-    var name: String
-    var path: String
-    var baseName: String?
+package struct LoRAModule: ExpressibleByArgument, Sendable, Equatable {
+    package var name: String
+    package var path: String
+    package var baseName: String?
 
     /// `name=path`, or `{"name": …, "path": …, "base_model_name": …}`.
-    init?(argument: String) {
+    package init?(argument: String) {
         if argument.first == "{" {
             guard let object = (try? JSONValue(parsing: argument))?.object, let name = object["name"]?.string, let path = object["path"]?.string
             else { return nil }
