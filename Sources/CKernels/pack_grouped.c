@@ -85,10 +85,7 @@ bool nt_grouped_plan(const nt_grouped_source *s, nt_grouped *plan) {
         return true;
     }
     if (plan->zero_kind != NT_ZERO_SAME || plan->zero != 0) return false;
-    if (s->code == NT_CODE_FLOAT8) {
-        plan->factor = 256;   // e4m3 bits are read as f16, whose exponents count from eight further down
-        return true;
-    }
+    if (s->code == NT_CODE_FLOAT8) return true;
     if (!s->table) return false;
     plan_table(s->table, plan);
     return true;
@@ -97,6 +94,11 @@ bool nt_grouped_plan(const nt_grouped_source *s, nt_grouped *plan) {
 size_t nt_grouped_bytes(const nt_grouped *plan, size_t n, size_t k) {
     if (plan->group == 0) return 0;
     return nt_panels(n) * grouped_layout(plan, k).bytes;
+}
+
+size_t nt_grouped_scratch_bytes(const nt_grouped *plan, nt_act act, size_t m, size_t k) {
+    (void)plan;
+    return m < 24 || act != NT_ACT_F32 ? 0 : (k + 31) / 32 * 32 * 16 * 4;
 }
 
 static uint8_t code_at(const nt_grouped_source *s, size_t row, size_t j) {

@@ -15,7 +15,7 @@ package protocol Backend: AnyObject {
     /// - Parameter biases: one per part, `[outputs]` or nil; empty for none.
     func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix
     /// One small matrix a head, each `[outputs, inputs]` as stored, or its transpose where `transposed`.
-    func makeHeadMatrices(_ heads: [TensorView], transposed: Bool) throws -> HeadMatrices
+    func makeHeadMatrices(_ heads: [StoredWeight], transposed: Bool) throws -> HeadMatrices
     func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable
     /// Parameters as float32, whatever they are stored in.
     func makeVector(_ values: TensorView) throws -> Vector
@@ -61,7 +61,7 @@ package protocol Backend: AnyObject {
     ///   - queries: `[T, heads * rank]`, in the space of the latents.
     ///   - rotary: the `spec.rotary` elements of each query head that are rotated; changed in place.
     ///   - latents: `[T, rank + rotary]`; changed in place.
-    ///   - out: `[T, heads * rank]`, mixtures of latents.
+    ///   - out: `[T, heads * rank]`, mixtures of latents; may be `queries`.
     func latentAttention(_ queries: Tensor, rotary: HeadColumns, latents: Tensor, _ spec: LatentAttentionSpec, into out: Tensor)
     /// `y[t, h] = x[t, h] W[h]ᵀ`: each head's columns by a matrix of their own.
     func linearPerHead(_ x: HeadColumns, _ matrices: HeadMatrices, into y: HeadColumns)

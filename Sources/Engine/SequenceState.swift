@@ -147,7 +147,7 @@ package struct WaitingQueue: Sendable {
     }
 
     mutating func remove(_ slot: Int32) {
-        if next == slot { return entries.removeLast() }
-        if let index = entries.firstIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
+        // Mostly the next in line.
+        if let index = entries.lastIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
     }
 }

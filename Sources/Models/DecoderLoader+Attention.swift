@@ -55,7 +55,7 @@ extension DecoderLoader {
             spec.normsAfterRotation = style.followsRotation
         }
         if let alibi = attention.alibi { spec.alibiSlopes = try backend.makeVector(alibi.slopes(heads: attention.heads)) }
-        if attention.hasSinks { spec.sinks = try backend.makeVector(try scope.tensor(names.sinks, shape: [attention.heads])) }
+        if attention.hasSinks { spec.sinks = try backend.makeVector(try scope.parameters(names.sinks, shape: [attention.heads])) }
         spec.cacheGroup = place.group
         spec.cacheLayer = place.layer
         return spec
@@ -71,12 +71,12 @@ extension DecoderLoader {
         switch style.scope {
         case .shared, .whole:
             let count = style.scope == .shared ? dimension : heads * dimension
-            let bias = try scope.optional(name + ".bias", shape: [count]).map { try backend.makeVector($0) }
-            return norm(try backend.makeVector(try scope.tensor(name + ".weight", shape: [count])), bias)
+            let bias = try scope.optionalParameters(name + ".bias", shape: [count]).map { try backend.makeVector($0) }
+            return norm(try backend.makeVector(try scope.parameters(name + ".weight", shape: [count])), bias)
         case .perHead where scope.contains(name + ".weight"):
-            return norm(try backend.makeVector(try scope.tensor(name + ".weight", shape: [heads, dimension])), nil)
+            return norm(try backend.makeVector(try scope.parameters(name + ".weight", shape: [heads, dimension])), nil)
         case .perHead:
-            let weights = try (0..<heads).flatMap { try scope.tensor("\(name).norms.\($0).weight", shape: [dimension]).floats() }
+            let weights = try (0..<heads).flatMap { try scope.parameters("\(name).norms.\($0).weight", shape: [dimension]).floats() }
             return norm(try backend.makeVector(weights), nil)
         }
     }

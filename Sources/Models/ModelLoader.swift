@@ -57,14 +57,12 @@ package struct ModelOptions: Sendable {
 /// Why a model cannot be loaded with these options.
 package enum ModelError: Error, CustomStringConvertible {
     case cacheTooSmall(byteCount: Int, bytesPerBlock: Int, needed: Int)
-    case mixedHeadShapes
 
     package var description: String {
         switch self {
         case .cacheTooSmall(let byteCount, let bytesPerBlock, let needed):
             "a KV cache of \(byteCount) bytes holds \(byteCount / max(1, bytesPerBlock)) blocks of \(bytesPerBlock) bytes, but at least \(needed) are needed; "
                 + "raise --kv-cache-memory to \(bytesPerBlock * needed) or more"
-        case .mixedHeadShapes: "layers with different KV heads or head sizes are not supported"
         }
     }
 }
@@ -74,23 +72,17 @@ extension ModelSource {
 
     /// Bytes of one block of the KV cache on a backend.
     package func bytesPerBlock(_ backend: any Backend, blockSize: Int) throws -> Int {
-        backend.bytesPerBlock(try layout(blockSize: blockSize))
+        backend.bytesPerBlock(layout(blockSize: blockSize))
     }
 
-    private func layout(blockSize: Int) throws -> KVCacheLayout {
-        let attentions = description.layers.compactMap(\.attention)
-        guard let first = attentions.first else { throw ModelError.mixedHeadShapes }
-        let sameShape = attentions.allSatisfy { $0.kvHeads == first.kvHeads && $0.headDimension == first.headDimension }
-        guard sameShape else { throw ModelError.mixedHeadShapes }
-        return cachePlan.layout(of: first, blockSize: blockSize)
-    }
+    private func layout(blockSize: Int) -> KVCacheLayout { cachePlan.layout(of: description.layers, blockSize: blockSize) }
 
     /// Loads the weights and makes the KV cache.
     /// - Parameter progress: called with (parts done, parts in all).
     package func load(
         on backend: sending any Backend, options: ModelOptions, progress: @Sendable (Int, Int) -> Void = { _, _ in }
     ) throws -> sending DecoderRunner {
-        let layout = try layout(blockSize: options.blockSize)
+        let layout = layout(blockSize: options.blockSize)
         let bytesPerBlock = backend.bytesPerBlock(layout)
         let blockCount = min(options.cacheByteCount / max(1, bytesPerBlock), Int(Int32.max) / options.blockSize)
         let needed = 1 + layout.groups.count
@@ -105,7 +97,7 @@ extension ModelSource {
         if checkpoint.gguf != nil { checkpoint.advise(.dontNeed) }
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
-        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention?.rope?.lengthDependentBeyond }.min()
+        spec.lengthDependentBeyond = description.layers.compactMap { $0.rope?.lengthDependentBeyond }.min()
         return DecoderRunner(decoder, kvCache: spec)
     }
 }

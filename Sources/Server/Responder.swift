@@ -79,6 +79,8 @@ struct Responder: HTTPResponder {
         case .completions, .chat: return try await generate(call, route)
         case .models: return json { ModelCard.list(model.cards, into: &$0) }
         case .model: return try modelCard(call)
+        case .loadAdapter: return try await loadAdapter(call)
+        case .unloadAdapter: return try await unloadAdapter(call)
         case .tokenize: return try await tokenize(call)
         case .detokenize: return try await detokenize(call)
         case .health, .ping: return try health()

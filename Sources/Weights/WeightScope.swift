@@ -56,6 +56,31 @@ package struct WeightScope: Sendable {
         return try checkpoint.slice(full, dimension: split, rank: shard.rank, of: shard.count)
     }
 
+    /// Takes a tensor of plain floating point elements: norms, biases and the like.
+    package func parameters(_ name: String, shape: Shape) throws(LoadError) -> TensorView {
+        let view = try tensor(name, shape: shape)
+        guard Self.parameterTypes.contains(view.dtype) else { throw mistyped(name, view, Self.parameterTypes) }
+        return view
+    }
+
+    /// Takes such a tensor if there is one of that name.
+    package func optionalParameters(_ name: String, shape: Shape) throws(LoadError) -> TensorView? {
+        contains(name) ? try parameters(name, shape: shape) : nil
+    }
+
+    /// Takes a tensor of weights: plain floating point, or of a GGUF block type.
+    package func weights(_ name: String, shape: Shape) throws(LoadError) -> TensorView {
+        let view = try tensor(name, shape: shape)
+        guard Self.parameterTypes.contains(view.dtype) || view.dtype.isBlockQuantised else { throw mistyped(name, view, Self.parameterTypes) }
+        return view
+    }
+
+    private static let parameterTypes: [DType] = [.f32, .f16, .bf16]
+
+    func mistyped(_ name: String, _ view: TensorView, _ expected: [DType]) -> LoadError {
+        .dtypeMismatch(name: prefix + name, file: record(name)?.file.path ?? checkpoint.path, expected: expected, found: view.dtype)
+    }
+
     /// Takes a tensor if there is one of that name.
     package func optional(_ name: String, shape: Shape? = nil, split: Int? = nil) throws(LoadError) -> TensorView? {
         contains(name) ? try tensor(name, shape: shape, split: split) : nil

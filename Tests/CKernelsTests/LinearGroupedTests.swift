@@ -46,9 +46,13 @@ extension Kernels {
                 }
             }
 
-            func run(_ act: nt_act, row: Int = 0, rows: Int? = nil, cuts: [Int] = [], accumulate: Bool = false, start: Float = 0) -> [Float] {
+            func run(_ act: nt_act, row: Int = 0, rows: Int? = nil, cuts: [Int] = [], accumulate: Bool = false, start: Float = 0, scratch: Bool = false) -> [Float] {
                 let rows = rows ?? m, n = reference.n, k = reference.k, yStride = n + 1
                 var y = [Float](repeating: start, count: rows * yStride)
+                var plan = plan
+                let scratchBytes = scratch ? nt_grouped_scratch_bytes(&plan, act, rows, k) : 0
+                let memory = UnsafeMutableRawPointer.allocate(byteCount: scratchBytes + 64, alignment: 64)
+                defer { memory.deallocate() }
                 x.withUnsafeBytes { x in narrow.withUnsafeBytes { narrow in packed.withUnsafeBytes { w in
                     withUnsafePointer(to: plan) { plan in bias.withUnsafeBufferPointer { b in y.withUnsafeMutableBufferPointer { y in
                         let edges = [0] + cuts + [n]
@@ -65,6 +69,8 @@ extension Kernels {
                             args.y = y.baseAddress
                             args.y_stride = yStride
                             args.accumulate = accumulate
+                            args.scratch = memory
+                            args.scratch_bytes = scratchBytes
                             nt_linear(&args)
                         }
                     } } }
@@ -130,6 +136,7 @@ extension Kernels {
                         let place: Comment = "level \(level.rawValue) code \(reference.code.rawValue) act \(act.rawValue)"
                         let whole = p.run(act)
                         #expect(sameBits(whole, p.run(act, cuts: [1, 16, 30, 48])), place)
+                        #expect(sameBits(whole, p.run(act, cuts: [1, 20, 48], scratch: true)), place)
                         for row in [0, 1, 7, 8, 13, 25, 26] {
                             #expect(sameBits(p.run(act, row: row, rows: 1), Array(whole[(row * n)..<(row * n + n)])), place)
                         }

@@ -17,11 +17,11 @@ struct Numbers {
     mutating func floats(_ count: Int, scale: Float = 1) -> [Float] { (0..<count).map { _ in next() * scale } }
 }
 
-/// How test weights are stored.
-enum Storage { case f32, bf16, q8_0 }
+/// How test weights are stored; `reordered` is bytes with one scale a group and columns in an order of their own.
+enum Storage { case f32, bf16, q8_0, reordered }
 
 func view(_ values: [Float], _ shape: Shape, _ storage: Storage = .f32) throws -> TensorView {
-    let dtype: DType = storage == .f32 ? .f32 : storage == .bf16 ? .bf16 : .q8_0
+    let dtype: DType = storage == .f32 ? .f32 : storage == .bf16 ? .bf16 : storage == .q8_0 ? .q8_0 : .i8
     return try TensorView.make(dtype, shape) { bytes in
         for (index, value) in values.enumerated() {
             switch storage {
@@ -32,6 +32,7 @@ func view(_ values: [Float], _ shape: Shape, _ storage: Storage = .f32) throws -
                 let block = index / 32 * 34
                 bytes.storeBytes(of: 0x1C00, toByteOffset: block, as: UInt16.self)
                 bytes.storeBytes(of: Int8(value * 256), toByteOffset: block + 2 + index % 32, as: Int8.self)
+            case .reordered: bytes.storeBytes(of: Int8(value * 256), toByteOffset: index, as: Int8.self)
             }
         }
     }
@@ -43,7 +44,7 @@ extension Storage {
         switch self {
         case .f32: value
         case .bf16: Float(bitPattern: value.bitPattern & 0xFFFF_0000)
-        case .q8_0: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
+        case .q8_0, .reordered: max(-127, min(127, (value * 256).rounded(.towardZero))) / 256
         }
     }
 }
@@ -60,10 +61,21 @@ struct TestMatrix {
     init(_ backend: CPUBackend, _ outputs: Int, _ inputs: Int, _ numbers: inout Numbers, _ storage: Storage = .f32, bias: Bool = false, scale: Float = 1) throws {
         self.outputs = outputs
         self.inputs = inputs
-        weights = numbers.floats(outputs * inputs, scale: scale / Float(inputs).squareRoot() * 2).map(storage.round)
+        let weights = numbers.floats(outputs * inputs, scale: scale / Float(inputs).squareRoot() * 2).map(storage.round)
+        self.weights = weights
         self.bias = bias ? numbers.floats(outputs) : nil
-        stored = try backend.makeMatrix(
-            [try view(weights, [outputs, inputs], storage)], biases: bias ? [try view(self.bias ?? [], [outputs])] : [])
+        let biases = bias ? [try view(self.bias ?? [], [outputs])] : []
+        if storage == .reordered {
+            // Column j of the codes multiplies input order[j]; 29 shares no factor with the widths that tests use.
+            let order = (0..<inputs).map { Int32(($0 * 29 + 7) % inputs) }
+            let codes = (0..<outputs).flatMap { row in order.map { weights[row * inputs + Int($0)] } }
+            let weight = GroupedWeight(
+                code: .int8, outputs: outputs, inputs: inputs, groupSize: 32, codes: try view(codes, [outputs, inputs], .reordered),
+                scales: try view([Float](repeating: 1 / 256, count: outputs * inputs / 32), [outputs, inputs / 32]), inputOrder: order, storedBits: 8)
+            stored = try backend.makeMatrix([StoredWeight.grouped(weight)], biases: biases)
+        } else {
+            stored = try backend.makeMatrix([try view(weights, [outputs, inputs], storage)], biases: biases)
+        }
     }
 
     func times(_ x: [Double]) -> [Double] {

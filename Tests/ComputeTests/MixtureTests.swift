@@ -137,10 +137,15 @@ import Testing
         try Layer(routing, biases: true, storage: .bf16, precision: .float32).expectReference(x, "bfloat16 weights, float32 activations")
         try Layer(routing, biases: true, storage: .bf16).expectReference(x, tolerance: 2e-2, "bfloat16")
         try Layer(routing, biases: true, storage: .q8_0).expectReference(x, tolerance: 2e-2, "blocks of 8 bits")
+        for shared in [false, true] {
+            let weighsInput = Self.spec(6, 2, .sigmoid) { $0.weightsInput = shared }
+            try Layer(weighsInput, shared: shared, storage: .reordered).expectReference(x, tolerance: 2e-2, "reordered")
+            try Layer(weighsInput, shared: shared, storage: .reordered, precision: .float32).expectReference(x, "reordered, float32")
+        }
     }
 
     /// A token's bits do not depend on the batch, the place in it, the number of threads, nor on how the work was cut.
-    @Test(arguments: [Storage.f32, .bf16, .q8_0])
+    @Test(arguments: [Storage.f32, .bf16, .q8_0, .reordered])
     func batchesDoNotChangeBits(_ storage: Storage) throws {
         for routing in Self.routings {
             let layer = try Layer(routing, biases: true, shared: true, storage: storage)

@@ -137,13 +137,41 @@ INLINE void grouped_q8_halves_tile(const int KIND, const int MR, const nt_linear
     UNROLL for (int r = 0; r < MR; r++) panel_store(a, m + r, p, acc[r]);
 }
 
-// ---- bfloat16 dot products ----
+// ---- decoded codes ----
 
 /// Pair j of a vector of codes: columns 2j and 2j + 1 of those it holds (float8: j < 2, tables: j < 4), as bfloat16.
 INLINE vi grouped_pair(const int FLOAT8, vi table, vi v, const int j) {
-    if (!FLOAT8) return vi_lookup_words(table, (vi)((vus)v >> (4 * j)));
-    vs bytes = j == 0 ? (vs)((vus)v << 8) : (vs)v;
-    return vi_bf16_from_f16(bytes >> 1 & (int16_t)0xbf80);   // sign, 0, e4m3's other bits: a half, short of its value by 2^8
+    return FLOAT8 ? vi_bf16_from_e4m3(table, v, j) : vi_lookup_words(table, (vi)((vus)v >> (4 * j)));
+}
+
+/// Block b of a panel as float32: out[i] is column i of the block in 16 rows.
+KERNEL void grouped_decode_block(const nt_grouped *f, const struct grouped_panel *w, size_t b, vf *out) {
+    const char *codes = w->codes + b * w->l.block_bytes;
+    const size_t g0 = 32 * b / f->group, g1 = (32 * b + 16) / f->group;
+    const vf d[2] = {grouped_scale(f, w, g0), grouped_scale(f, w, g1)};
+    const bool pairs = f->code == NT_CODE_TABLE4 && !f->integers;
+    if (f->code == NT_CODE_FLOAT8) {
+        static const int at[4] = {0, 16, 8, 24};
+        for (int i = 0; i < 32; i++) {
+            vu byte = (vu)vi_load(codes + 64 * (i / 4)) >> at[i % 4] & 0xff;
+            vu half = (byte & 0x80) << 8 | (byte & 0x7f) << 7;
+            out[i] = vf_from_f16(__builtin_convertvector(half, vh)) * d[i / 16] * 256;   // e4m3 bits as a half: its exponents count from eight further down
+        }
+    } else if (f->code == NT_CODE_TABLE4) {
+        for (int i = 0; i < 32; i++) {
+            vu v = (vu)vi_load(codes + 64 * (pairs ? i / 8 : i / 4 % 4));
+            int at = pairs ? 16 * (i % 2) + 4 * (i % 8 / 2) : 8 * (i % 4) + (i < 16 ? 0 : 4);
+            out[i] = vf_lookup(f->table, (vi)(v >> at & 15)) * d[i / 16];
+        }
+    } else {
+        const vf zero[2] = {grouped_zero_value(f, w, g0), grouped_zero_value(f, w, g1)};
+        const bool bytes = f->code == NT_CODE_INT8;
+        for (int i = 0; i < 32; i++) {
+            vu v = (vu)vi_load(codes + 64 * (bytes ? i / 4 : i / 4 % 4)) >> (8 * (i % 4));
+            vi code = bytes ? (vi)(v & 0xff) - 128 : (vi)(v >> (i < 16 ? 0 : 4) & 15);
+            out[i] = (vf_from_i(code) - zero[i / 16]) * d[i / 16];
+        }
+    }
 }
 
 /// Elements k / 32 * 32..<k of MR rows of x, zeros behind, so that no kernel reads past a row.
@@ -155,20 +183,22 @@ INLINE void grouped_tail(const nt_linear_args *a, size_t m, const int MR, size_t
         __builtin_memcpy(tail + (size_t)r * 32 * element, (const char *)a->x + (m + (size_t)r) * a->x_stride + at, rest * element);
 }
 
+// ---- bfloat16 dot products ----
+
 /// MR rows of bf16 x from row m over panel p.
 INLINE void grouped_bf16_tile(const int FLOAT8, const int MR, const nt_linear_args *a, size_t m, size_t p, struct ahead *next) {
     const nt_grouped *f = a->grouped;
     const struct grouped_panel w = grouped_panel_at(a, p);
-    const int columns = FLOAT8 ? 4 : 8;   // of a vector of codes
-    const size_t vectors = w.l.blocks * 32 / columns, whole = a->k / 32 * (32 / columns), group_vectors = f->group / columns;
+    const int columns = FLOAT8 ? 4 : 8;   // of a step
+    const size_t steps = w.l.blocks * 32 / columns, whole = a->k / 32 * (32 / columns), group_steps = f->group / columns;
     const char *rows = (const char *)a->x + m * a->x_stride;
-    const vi table = FLOAT8 ? vi_set(0) : vi_load(f->words);
+    const vi table = FLOAT8 ? vi_e4m3_table() : vi_load(f->words);
     char tail[8 * 64];
     grouped_tail(a, m, MR, 2, tail);
     vf acc[8];
     UNROLL for (int r = 0; r < MR; r++) acc[r] = vf_set(0);
-    for (size_t g = 0, v = 0; v < vectors; g++) {
-        const size_t end = min_size(v + group_vectors, vectors);
+    for (size_t g = 0, v = 0; v < steps; g++) {
+        const size_t end = min_size(v + group_steps, steps);
         vf even[8], odd[8];
         UNROLL for (int r = 0; r < MR; r++) even[r] = odd[r] = vf_set(0);
         for (; v < end; v++) {
@@ -190,38 +220,9 @@ INLINE void grouped_bf16_tile(const int FLOAT8, const int MR, const nt_linear_ar
 
 // ---- float32, exact ----
 
-/// Block b of a panel as float32: out[i] is column i of the block in 16 rows.
-KERNEL void grouped_decode(const nt_grouped *f, const struct grouped_panel *w, size_t b, vf *out) {
-    const char *codes = w->codes + b * w->l.block_bytes;
-    const size_t g0 = 32 * b / f->group, g1 = (32 * b + 16) / f->group;
-    const vf d[2] = {grouped_scale(f, w, g0), grouped_scale(f, w, g1)};
-    const bool pairs = f->code == NT_CODE_TABLE4 && !f->integers;
-    if (f->code == NT_CODE_FLOAT8) {
-        static const int at[4] = {0, 16, 8, 24};
-        for (int i = 0; i < 32; i++) {
-            vu byte = (vu)vi_load(codes + 64 * (i / 4)) >> at[i % 4] & 0xff;
-            vu half = (byte & 0x80) << 8 | (byte & 0x7f) << 7;
-            out[i] = vf_from_f16(__builtin_convertvector(half, vh)) * f->factor * d[i / 16];
-        }
-    } else if (f->code == NT_CODE_TABLE4) {
-        for (int i = 0; i < 32; i++) {
-            vu v = (vu)vi_load(codes + 64 * (pairs ? i / 8 : i / 4 % 4));
-            int at = pairs ? 16 * (i % 2) + 4 * (i % 8 / 2) : 8 * (i % 4) + (i < 16 ? 0 : 4);
-            out[i] = vf_lookup(f->table, (vi)(v >> at & 15)) * d[i / 16];
-        }
-    } else {
-        const vf zero[2] = {grouped_zero_value(f, w, g0), grouped_zero_value(f, w, g1)};
-        const bool bytes = f->code == NT_CODE_INT8;
-        for (int i = 0; i < 32; i++) {
-            vu v = (vu)vi_load(codes + 64 * (bytes ? i / 4 : i / 4 % 4)) >> (8 * (i % 4));
-            vi code = bytes ? (vi)(v & 0xff) - 128 : (vi)(v >> (i < 16 ? 0 : 4) & 15);
-            out[i] = (vf_from_i(code) - zero[i / 16]) * d[i / 16];
-        }
-    }
-}
-
 /// MR rows of f32 x from row m over panel p: each weight is dequantised exactly, then fused multiply-adds in rising k.
-INLINE void grouped_f32_tile(const int MR, const nt_linear_args *a, size_t m, size_t p, struct ahead *next) {
+/// - DECODED: the panel's weights are in the scratch.
+INLINE void grouped_f32_tile(const int DECODED, const int MR, const nt_linear_args *a, size_t m, size_t p, struct ahead *next) {
     const struct grouped_panel w = grouped_panel_at(a, p);
     char tail[8 * 128];
     grouped_tail(a, m, MR, 4, tail);
@@ -231,14 +232,18 @@ INLINE void grouped_f32_tile(const int MR, const nt_linear_args *a, size_t m, si
         const bool whole = 32 * b + 32 <= a->k;
         const char *x = whole ? (const char *)a->x + m * a->x_stride + 128 * b : tail;
         const size_t xs = whole ? a->x_stride : 128;
-        vf weights[32];
+        vf block[32];
+        const vf *weights = block;
         ahead_step(next);
-        grouped_decode(a->grouped, &w, b, weights);
+        if (DECODED) weights = (const vf *)a->scratch + 32 * b;
+        else grouped_decode_block(a->grouped, &w, b, block);
         for (int i = 0; i < 32; i++)
             UNROLL for (int r = 0; r < MR; r++) acc[r] = vf_fma(weights[i], vf_set(load_f32(x + r * xs + 4 * i)), acc[r]);
     }
     UNROLL for (int r = 0; r < MR; r++) panel_store(a, m + r, p, acc[r]);
 }
+
+// ---- drivers ----
 
 #define GROUPED_TILE(name, MR, ...) \
     KERNEL void name##_##MR(const nt_linear_args *a, size_t m, size_t p, struct ahead *next) { __VA_ARGS__; }
@@ -255,18 +260,30 @@ GROUPED_TILES(grouped_half_lookup, grouped_q8_halves_tile, GROUPED_LOOKUP)
 GROUPED_TILES(grouped_half_bytes, grouped_q8_halves_tile, GROUPED_BYTES)
 GROUPED_TILES(grouped_float8, grouped_bf16_tile, true)
 GROUPED_TILES(grouped_table, grouped_bf16_tile, false)
-GROUPED_TILE(grouped_exact, 8, grouped_f32_tile(8, a, m, p, next))
-GROUPED_TILE(grouped_exact, 4, grouped_f32_tile(4, a, m, p, next))
-GROUPED_TILE(grouped_exact, 2, grouped_f32_tile(2, a, m, p, next))
-GROUPED_TILE(grouped_exact, 1, grouped_f32_tile(1, a, m, p, next))
+GROUPED_TILES(grouped_exact, grouped_f32_tile, false)
+GROUPED_TILES(grouped_decoded, grouped_f32_tile, true)
+
+/// Float32, panel by panel: decoded into the scratch once, then all rows of x over it.
+static void grouped_decoded_drive(const nt_linear_args *a, struct grouped_layout l) {
+    for (size_t p = a->n_begin / 16; 16 * p < a->n_end; p++) {
+        const struct grouped_panel w = grouped_panel_at(a, p);
+        nt_linear_args one = *a;
+        if (one.n_begin < 16 * p) one.n_begin = 16 * p;
+        if (one.n_end > 16 * p + 16) one.n_end = 16 * p + 16;
+        for (size_t b = 0; b < l.blocks; b++) grouped_decode_block(a->grouped, &w, b, (vf *)a->scratch + 32 * b);
+        panels_drive(&one, l.bytes, l.blocks, grouped_decoded_8, grouped_decoded_4, grouped_decoded_2, grouped_decoded_1);
+    }
+}
 
 static void linear_grouped(const nt_linear_args *a) {
     const nt_grouped *f = a->grouped;
     const struct grouped_layout l = grouped_layout(f, a->k);
     const size_t steps = a->x_type == NT_ACT_BF16 ? l.blocks * l.block_bytes / 64 : l.blocks;
+    if (a->x_type != NT_ACT_F32 && a->x_type != nt_grouped_activation(f)) return;
+    const size_t scratch = nt_grouped_scratch_bytes(f, a->x_type, a->m, a->k);
+    if (scratch > 0 && a->scratch_bytes >= scratch) { grouped_decoded_drive(a, l); return; }
 #define GROUPED_DRIVE(name) panels_drive(a, l.bytes, steps, name##_8, name##_4, name##_2, name##_1)
     if (a->x_type == NT_ACT_F32) GROUPED_DRIVE(grouped_exact);
-    else if (a->x_type != nt_grouped_activation(f)) return;
     else if (f->code == NT_CODE_FLOAT8) GROUPED_DRIVE(grouped_float8);
     else if (!f->integers) GROUPED_DRIVE(grouped_table);
     else if (f->code == NT_CODE_INT8) { if (f->group == 16) GROUPED_DRIVE(grouped_half_bytes); else GROUPED_DRIVE(grouped_bytes); }

@@ -82,21 +82,6 @@ INLINE void load_scales(const int type, struct panel p, size_t b, const int half
     }
 }
 
-/// Bytes of `table` in place of the nibbles (0...15 in every byte).
-INLINE vi table_bytes(vi nibbles, const uint8_t *table) {
-#if NT_LEVEL >= 2
-    return (vi)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table)), (__m512i)nibbles);
-#elif NT_LEVEL == 1
-    __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
-    return vi_from_halves(_mm256_shuffle_epi8(t, LOW_HALF(nibbles)), _mm256_shuffle_epi8(t, HIGH_HALF(nibbles)));
-#else
-    uint8_t u[64];
-    vi_store(u, nibbles);
-    for (int i = 0; i < 64; i++) u[i] = table[u[i]];
-    return vi_load(u);
-#endif
-}
-
 /// What the integer dot products take for codes u.
 INLINE vi dot_bytes(const int type, vi u) {
 #define P(x) (uint8_t)(x + 128)
@@ -105,7 +90,8 @@ INLINE vi dot_bytes(const int type, vi u) {
     static const uint8_t mxfp4[16] = {M(0), M(1), M(2), M(3), M(4), M(6), M(8), M(12), M(0), M(-1), M(-2), M(-3), M(-4), M(-6), M(-8), M(-12)};
 #undef P
 #undef M
-    return IS_IQ4(type) ? table_bytes(u, iq4) : type == NT_MXFP4 ? table_bytes(u, mxfp4) : u;
+    if (!IS_IQ4(type) && type != NT_MXFP4) return u;
+    return vi_lookup_bytes(vi_splat_16_bytes(IS_IQ4(type) ? iq4 : mxfp4), u);
 }
 INLINE vi dot_codes(const int type, vi acc, vi u, vi s) {
     return type == NT_Q8_0 || IS_IQ4(type) ? vi_dot_biased(acc, u, s) : vi_dot_u7s8(acc, u, s);

@@ -72,18 +72,30 @@ INLINE vi vi_times_i16(vi a, vi b) {
 #endif
 }
 
-/// Halves to bfloat16 where that is exact.
-INLINE vi vi_bf16_from_f16(vs halves) {
-    vh parts[2];
-    __builtin_memcpy(parts, &halves, 64);
-    vf low = vf_from_f16(parts[0]), high = vf_from_f16(parts[1]);
-#if NT_LEVEL >= 3
-    return (vi)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+/// What added to an e4m3 magnitude i, shifted to its place in a bfloat16, gives the value's bits: entry i for i < 8, whose exponents are
+/// those of subnormals, entry 8 for all others.
+INLINE vi vi_e4m3_table(void) {
+    const vus table = {0, 0x3b00 - 0x10, 0x3b80 - 0x20, 0x3bc0 - 0x30, 0x3c00 - 0x40, 0x3c20 - 0x50, 0x3c40 - 0x60, 0x3c60 - 0x70, 0x3c00};
+    return (vi)table;
+}
+/// The even (j = 0) or odd (j = 1) bytes of v, e4m3, as bfloat16, exactly.
+INLINE vi vi_bf16_from_e4m3(vi table, vi v, const int j) {
+    vs bytes = j == 0 ? (vs)((vus)v << 8) : (vs)v, shifted = bytes >> 4 & (int16_t)0x87f0;
+#if NT_LEVEL >= 2
+    __m512i index = _mm512_min_epu8((__m512i)(v & 0x7f7f7f7f), _mm512_set1_epi8(8));
+    if (j == 1) index = _mm512_srli_epi16(index, 8);
+    return (vi)((vus)shifted + (vus)_mm512_permutexvar_epi16(index, (__m512i)table));
 #else
-    parts[0] = __builtin_convertvector((vu)low >> 16, vh);
-    parts[1] = __builtin_convertvector((vu)high >> 16, vh);
-    vi out;
-    __builtin_memcpy(&out, parts, 64);
-    return out;
+    (void)table;
+    vus magnitude = (vus)shifted & 0x7f0, sign = (vus)shifted & 0x8000, wide = magnitude + 0x3c00;
+    vh parts[2];
+    vf small[2];
+    __builtin_memcpy(parts, &magnitude, 64);
+    for (int i = 0; i < 2; i++) small[i] = vf_from_i(__builtin_convertvector(parts[i] >> 4, vi)) * vf_set(0x1p-9f);   // right below 8
+    for (int i = 0; i < 2; i++) parts[i] = __builtin_convertvector((vu)small[i] >> 16, vh);
+    vus narrow;
+    __builtin_memcpy(&narrow, parts, 64);
+    vus is_small = (vus)(magnitude < 0x80);
+    return (vi)(sign | (is_small & narrow) | (~is_small & wide));
 #endif
 }

@@ -51,6 +51,9 @@ size_t nt_grouped_bytes(const nt_grouped *plan, size_t n, size_t k);
 void nt_grouped_pack(const nt_grouped_source *source, const nt_grouped *plan, void *dst, size_t panel_begin, size_t panel_end);
 /// What the activations are best rounded to; `nt_linear` takes this and NT_ACT_F32.
 static inline nt_act nt_grouped_activation(const nt_grouped *plan) { return plan->integers ? NT_ACT_Q8 : NT_ACT_BF16; }
+/// Work space with which a product of m rows in float32 is faster: a panel is then decoded once for all of them, to the same bits.
+/// 0 where it helps nothing.
+size_t nt_grouped_scratch_bytes(const nt_grouped *plan, nt_act act, size_t m, size_t k);
 /// Row `row` as float32, dst[0..<k].
 void nt_grouped_dequantize_row(const nt_grouped_source *source, size_t row, float *dst);
 

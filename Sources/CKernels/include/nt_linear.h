@@ -40,6 +40,7 @@ typedef struct {
     size_t y_stride;      ///< floats between rows of y
     bool accumulate;      ///< y = y + (dot + bias) instead of y = dot + bias
     void *scratch;        ///< nt_linear_scratch_bytes(...) bytes owned by this thread, 64-byte aligned; NULL if that is 0
+    size_t scratch_bytes; ///< of scratch, for grouped weights: 0 or less than nt_grouped_scratch_bytes only costs time
 } nt_linear_args;
 
 /// Scratch that one call of nt_linear needs: 0 but for block types without panels, 16 rows of which are expanded there.

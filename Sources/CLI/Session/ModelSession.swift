@@ -20,13 +20,17 @@ struct ModelSession {
     let backendSummary: String
     let engine: Engine
     let served: ServedModel
+    let adapterLoader: EngineAdapterLoader
+    /// Of the adapter that this session generates with; nil is the bare model.
+    var adapterID: Int32?
 
     /// - Parameters:
     ///   - name: what the user typed; nil is the default model.
     ///   - servedNames: names in the API; empty is the model's own.
+    ///   - lora: what `serve` says of adapters.
     ///   - clock: notes when each phase of the start was over.
     static func open(
-        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], progress: any ProgressReporter, clock: inout StartClock
+        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], lora: LoRAFlags? = nil, progress: any ProgressReporter, clock: inout StartClock
     ) async throws -> ModelSession {
         let environment = Environment.all
         let reference = try reference(name, options.revision, environment)
@@ -49,18 +53,22 @@ struct ModelSession {
         progress.finish(item, .done)
         progress.close()
         clock.mark("weights")
+        let adapters = source.adapters(of: runner)
         let textModel = try await text
         clock.mark("tokenizer")
 
         var configuration = options.engineConfiguration(maxModelLength: plan.maxModelLength)
         configuration.vocabularySize = min(source.description.vocabularySize, textModel.vocabularySize)
+        configuration.scheduler.adapters = lora?.maxLoras
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
+        let adapterLoader = EngineAdapterLoader(engine: engine, adapters: adapters, maxRank: lora?.maxLoraRank)
         let served = ServedModel(
             names: servedNames.isEmpty ? [local.name] : servedNames, root: name ?? local.name, maxModelLength: plan.maxModelLength,
-            defaults: defaults, text: textModel, generator: EngineGenerator(engine))
+            defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
         clock.mark("engine")
-        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served)
+        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
+            adapterLoader: adapterLoader)
     }
 
     static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {

@@ -78,10 +78,10 @@ struct CPUAdapters {
                     "the adapter's '\(part.module)' has shapes \(part.down.shape) and \(part.up.shape), but the module has \(matrix.inputs) inputs "
                         + "and \(module.outputs) outputs")
             }
-            guard let downType = part.down.dtype.kernelType, nt_linear_supports(NT_ACT_F32, downType), !nt_type_is_packable(downType) else {
+            guard let downType = part.down.dtype.kernelType, nt_block_elements(downType) == 1 else {
                 throw .unsupportedWeight(dtype: part.down.dtype, reason: "adapters are taken as f32, f16 or bf16")
             }
-            guard let upType = part.up.dtype.kernelType, nt_linear_supports(NT_ACT_F32, upType), !nt_type_is_packable(upType) else {
+            guard let upType = part.up.dtype.kernelType, nt_block_elements(upType) == 1 else {
                 throw .unsupportedWeight(dtype: part.up.dtype, reason: "adapters are taken as f32, f16 or bf16")
             }
             parts.append((matrix.onCPU, CPUAdapterPart(part: part, downType: downType, upType: upType, firstColumn: module.firstColumn)))

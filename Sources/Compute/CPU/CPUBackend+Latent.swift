@@ -59,53 +59,61 @@ extension CPUBackend {
 
     // MARK: A matrix for each head
 
-    package func makeHeadMatrices(_ heads: [TensorView], transposed: Bool) throws -> HeadMatrices {
-        guard let shape = heads.first?.shape, shape.rank == 2, heads.allSatisfy({ $0.shape == shape && $0.dtype == heads[0].dtype }) else {
-            throw BackendError.shapeMismatch("the heads of a layer need matrices of one shape and type")
+    package func makeHeadMatrices(_ heads: [StoredWeight], transposed: Bool) throws -> HeadMatrices {
+        guard let first = heads.first, heads.allSatisfy({ $0.outputs == first.outputs && $0.inputs == first.inputs }) else {
+            throw BackendError.shapeMismatch("the heads of a layer need matrices of one shape")
         }
-        let outputs = transposed ? shape[1] : shape[0], inputs = transposed ? shape[0] : shape[1]
-        guard let type = heads[0].dtype.kernelType else {
-            throw BackendError.unsupportedWeight(dtype: heads[0].dtype, reason: "the CPU backend has no kernel for it")
-        }
-        let isPlain = type == NT_F32 || type == NT_F16 || type == NT_BF16
-        if isPlain, !transposed {
-            let storage = CPUHeadMatrices(type: type, data: heads.compactMap { $0.bytes.baseAddress }, owners: heads.map { $0.owner })
+        let rows = first.outputs, columns = first.inputs
+        let outputs = transposed ? columns : rows, inputs = transposed ? rows : columns
+        let type = plainType(of: heads)
+        if let type, !transposed {
+            let views = heads.compactMap { head in if case .dense(let view) = head { view } else { nil } }
+            let storage = CPUHeadMatrices(type: type, data: views.compactMap { $0.bytes.baseAddress }, owners: views.map { $0.owner })
             return HeadMatrices(heads: heads.count, outputs: outputs, inputs: inputs, storage: storage)
         }
-        // Block types are widened as matrices without a product of their own are; plain ones keep every bit.
-        let made = isPlain ? type : configuration.precision == .float32 ? NT_F32 : NT_BF16
-        let element = made == NT_F32 ? 4 : 2, bytes = outputs * inputs * element
+        // Quantised matrices are small beside the rest and are widened; plain ones keep every bit.
+        let made = type ?? (configuration.precision == .float32 ? NT_F32 : NT_BF16)
+        let bytes = outputs * inputs * (made == NT_F32 ? 4 : 2)
         let memory = try HostMemory(byteCount: bytes * heads.count, for: "the heads' matrices")
-        for view in heads where nt_row_bytes(type, shape[1]) != view.bytesPerRow {
-            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(shape[1]) elements do not fill its blocks")
-        }
-        pool.parallelFor(heads.count) { head, _ in
-            self.widen(heads[head], type, to: made, at: memory.base + head * bytes, transposed: transposed)
+        for (index, head) in heads.enumerated() {
+            widen(try floats(head), rows: rows, columns: columns, to: made, at: memory.base + index * bytes, transposed: transposed)
         }
         let storage = CPUHeadMatrices(type: made, data: heads.indices.map { UnsafeRawPointer(memory.base + $0 * bytes) }, owners: [memory])
         return HeadMatrices(heads: heads.count, outputs: outputs, inputs: inputs, storage: storage)
     }
 
-    /// A matrix in another plain type, perhaps transposed.
-    private func widen(_ view: TensorView, _ type: nt_type, to made: nt_type, at address: UnsafeMutableRawPointer, transposed: Bool) {
-        guard let base = view.bytes.baseAddress else { return }
-        let rows = view.shape[0], columns = view.shape[1]
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { floats in
-            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: columns) { halves in
-                for row in 0..<rows {
-                    nt_dequantize_row(type, base + row * view.bytesPerRow, floats.baseAddress, columns)
-                    if made == NT_F16 { nt_f32_to_f16(floats.baseAddress, halves.baseAddress, columns) }
-                    if made == NT_BF16 { nt_f32_to_bf16(floats.baseAddress, halves.baseAddress, columns) }
-                    for column in 0..<columns {
-                        let place = transposed ? column * rows + row : row * columns + column
-                        if made == NT_F32 {
-                            address.storeBytes(of: floats[column], toByteOffset: place * 4, as: Float.self)
-                        } else {
-                            address.storeBytes(of: halves[column], toByteOffset: place * 2, as: UInt16.self)
-                        }
-                    }
-                }
+    /// The type of all matrices where it is one that products take as it is stored.
+    private func plainType(of heads: [StoredWeight]) -> nt_type? {
+        let types = heads.map { head in if case .dense(let view) = head { view.dtype.kernelType } else { nt_type?.none } }
+        guard let first = types[0], first == NT_F32 || first == NT_F16 || first == NT_BF16, types.allSatisfy({ $0 == first }) else { return nil }
+        return first
+    }
+
+    private func floats(_ weight: StoredWeight) throws -> [Float] {
+        guard case .dense(let view) = weight else { return try weight.floats() }
+        guard let type = view.dtype.kernelType, let base = view.bytes.baseAddress, nt_row_bytes(type, weight.inputs) == view.bytesPerRow else {
+            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "the CPU backend cannot read rows of \(weight.inputs) elements of it")
+        }
+        return [Float](unsafeUninitializedCapacity: weight.outputs * weight.inputs) { floats, count in
+            for row in 0..<weight.outputs {
+                nt_dequantize_row(type, base + row * view.bytesPerRow, floats.baseAddress.map { $0 + row * weight.inputs }, weight.inputs)
             }
+            count = weight.outputs * weight.inputs
+        }
+    }
+
+    /// A matrix in a plain type, perhaps transposed.
+    private func widen(_ floats: [Float], rows: Int, columns: Int, to made: nt_type, at address: UnsafeMutableRawPointer, transposed: Bool) {
+        let ordered = !transposed ? floats : [Float](unsafeUninitializedCapacity: floats.count) { target, count in
+            for row in 0..<rows {
+                for column in 0..<columns { target[column * rows + row] = floats[row * columns + column] }
+            }
+            count = floats.count
+        }
+        switch made {
+        case NT_F16: nt_f32_to_f16(ordered, address.assumingMemoryBound(to: UInt16.self), ordered.count)
+        case NT_BF16: nt_f32_to_bf16(ordered, address.assumingMemoryBound(to: UInt16.self), ordered.count)
+        default: address.copyMemory(from: ordered, byteCount: ordered.count * 4)
         }
     }
 

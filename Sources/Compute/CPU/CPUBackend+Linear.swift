@@ -40,7 +40,7 @@ extension CPUBackend {
         var columns = 0, scratchBytes = 0
         for part in parts {
             columns += part.outputs
-            scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, rows, matrix.inputs))
+            scratchBytes = max(scratchBytes, part.scratchBytes(x.type, rows: rows, inputs: matrix.inputs))
         }
         guard scratch.reserve(worker: scratchBytes) else { return }
         let step = chunkColumns(of: columns)
@@ -71,6 +71,7 @@ extension CPUBackend {
                 arguments.y_stride = outputs
                 arguments.accumulate = accumulate
                 arguments.scratch = scratch[worker]
+                arguments.scratch_bytes = scratchBytes
                 nt_linear(&arguments)
                 return
             }
@@ -114,8 +115,7 @@ extension CPUBackend {
         if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
-        let stride = Self.rowBytes(width, type)
-        let rows = input.rows
+        let stride = Self.rowBytes(width, type), rows = input.rows
         guard scratch.reserve(worker: order == nil ? 0 : width * 8), let base = scratch.narrowed(rows * stride) else { return nil }
         let chunk = rows <= Self.fewRows ? rows : max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
         pool.parallelFor((rows + chunk - 1) / chunk) { index, worker in

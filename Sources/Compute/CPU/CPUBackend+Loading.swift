@@ -42,12 +42,13 @@ extension CPUBackend {
         guard let type = view.dtype.kernelType, let base = view.bytes.baseAddress else {
             throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "the CPU backend has no kernel for it")
         }
-        if nt_linear_supports(NT_ACT_F32, type), !nt_type_is_packable(type) {
+        guard nt_row_bytes(type, inputs) == view.bytesPerRow || outputs == 0 else {
+            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(inputs) elements do not fill its blocks")
+        }
+        if !nt_type_is_packable(type) {
             return CPUMatrix.Part(type: type, data: base, rowStride: view.bytesPerRow, outputs: outputs, firstColumn: firstColumn, owner: view.owner)
         }
-        let packedBytes = nt_packed_bytes(type, outputs, inputs)
-        guard packedBytes > 0 else { return try makeWidenedPart(view, type, firstColumn: firstColumn) }
-        let memory = try HostMemory(byteCount: packedBytes, for: "packed weights")
+        let memory = try HostMemory(byteCount: nt_packed_bytes(type, outputs, inputs), for: "packed weights")
         forPanels(of: outputs) { nt_pack(type, base, outputs, inputs, memory.base, $0.lowerBound, $0.upperBound) }
         return CPUMatrix.Part(type: type, data: UnsafeRawPointer(memory.base), rowStride: 0, outputs: outputs, firstColumn: firstColumn, owner: memory)
     }
@@ -57,30 +58,6 @@ extension CPUBackend {
         let panels = nt_panels(outputs)
         let chunk = max(1, panels / (pool.threadCount * 8))
         pool.parallelFor((panels + chunk - 1) / chunk) { index, _ in body(index * chunk..<min(panels, (index + 1) * chunk)) }
-    }
-
-    /// Types without a product of their own: float32 where nothing may be lost, else bfloat16.
-    private func makeWidenedPart(_ view: TensorView, _ type: nt_type, firstColumn: Int) throws -> CPUMatrix.Part {
-        let outputs = view.shape[0], inputs = view.shape[1]
-        let exact = configuration.precision == .float32
-        let memory = try HostMemory(byteCount: outputs * inputs * (exact ? 4 : 2), for: "dequantised weights")
-        guard let base = view.bytes.baseAddress, nt_row_bytes(type, inputs) == view.bytesPerRow else {
-            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(inputs) elements do not fill its blocks")
-        }
-        let stride = view.bytesPerRow
-        pool.parallelFor(outputs) { row, _ in
-            if exact {
-                nt_dequantize_row(type, base + row * stride, memory.floats + row * inputs, inputs)
-            } else {
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs) { floats in
-                    nt_dequantize_row(type, base + row * stride, floats.baseAddress, inputs)
-                    nt_f32_to_bf16(floats.baseAddress, (memory.base + row * inputs * 2).assumingMemoryBound(to: UInt16.self), inputs)
-                }
-            }
-        }
-        return CPUMatrix.Part(
-            type: exact ? NT_F32 : NT_BF16, data: UnsafeRawPointer(memory.base), rowStride: inputs * (exact ? 4 : 2),
-            outputs: outputs, firstColumn: firstColumn, owner: memory)
     }
 
     package func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable {

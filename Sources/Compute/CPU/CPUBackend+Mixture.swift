@@ -44,20 +44,15 @@ extension CPUBackend {
     private func route(_ x: Tensor, _ mixture: Mixture) -> UnsafeMutablePointer<Float>? {
         let routing = mixture.routing, tokens = x.rows, count = routing.experts, chosen = routing.chosen
         guard let memory = scratch.buffer(.routerLogits, tokens * (count + 1) * 4),
-            scratch.reserve(worker: max(routing.routingFloats, mixture.hidden) * 4)
+            scratch.reserve(worker: max(routing.routingFloats, mixture.hidden, mixture.intermediate, mixture.shared?.down.inputs ?? 0) * 4)
         else { return nil }
         let logits = memory.assumingMemoryBound(to: Float.self), gates = logits + tokens * count
-        // Unrounded activations, unless a weight has no kernel for them.
-        let forms = exactForms(of: mixture.router) | (mixture.shared?.gate.map { exactForms(of: $0) } ?? 0)
-        guard let rounded = narrow(x, to: forms & ~CPUNarrowedRows.bit(NT_ACT_F32)) else { return nil }
-        func exactest(_ part: CPUMatrix.Part) -> Activations {
-            let form = exactForm(for: part)
-            if form == NT_ACT_F32 { return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: form) }
-            return rounded.rows(from: 0, as: form)
-        }
-        products.removeAll()
-        append(mixture.router, rows: tokens, y: logits, x: exactest)
-        if let gate = mixture.shared?.gate { append(gate, rows: tokens, y: gates, x: exactest) }
+        let gate = mixture.shared?.gate
+        guard begin(reordered: reorderedBytes(mixture.router, rows: tokens, NT_ACT_F32) + (gate.map { reorderedBytes($0, rows: tokens, NT_ACT_F32) } ?? 0))
+        else { return nil }
+        let unrounded = Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: NT_ACT_F32)
+        append(mixture.router, rows: tokens, y: logits, as: NT_ACT_F32, x: { _ in unrounded }, source: { (x.row($0), 1) })
+        if let gate { append(gate, rows: tokens, y: gates, as: NT_ACT_F32, x: { _ in unrounded }, source: { (x.row($0), 1) }) }
         guard runProducts() else { return nil }
         experts.reserve(pairs: tokens * chosen, experts: count)
         let choice = experts.choice.base, weights = experts.weights.base, scratch = scratch.workerBases
@@ -74,38 +69,56 @@ extension CPUBackend {
         return gates
     }
 
-    private func exactForm(for part: CPUMatrix.Part) -> nt_act {
-        nt_linear_supports(NT_ACT_F32, part.type) ? NT_ACT_F32 : activationType(for: part)
-    }
-
-    private func exactForms(of matrix: Matrix) -> UInt32 {
-        var forms: UInt32 = 0
-        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(exactForm(for: part)) }
-        return forms
-    }
-
     // MARK: Products
 
+    /// Begins a batch of products.
+    /// - Parameter reordered: bytes of the rows that its matrices want in another order.
+    private func begin(reordered byteCount: Int) -> Bool {
+        products.removeAll()
+        guard let memory = scratch.buffer(.reordered, byteCount) else { return false }
+        reorders.begin(memory)
+        return true
+    }
+
+    private func reorderedBytes(_ matrix: Matrix, rows: Int, _ form: nt_act? = nil) -> Int {
+        var bytes = 0
+        for part in matrix.onCPU.parts where part.inputOrder != nil { bytes += rows * Self.rowBytes(matrix.inputs, form ?? activationType(for: part)) }
+        return bytes
+    }
+
     /// Adds the products of a matrix's parts to the batch.
-    /// - Parameter x: the activations for a part.
-    private func append(_ matrix: Matrix, rows: Int, y: UnsafeMutablePointer<Float>, x: (CPUMatrix.Part) -> Activations) {
+    /// - Parameters:
+    ///   - form: what all parts take; nil for what each takes best.
+    ///   - x: the rows in a form.
+    ///   - source: a row in float32 and a factor on it, for parts that want it in another order.
+    private func append(
+        _ matrix: Matrix, rows: Int, y: UnsafeMutablePointer<Float>, as form: nt_act? = nil, x: (nt_act) -> Activations,
+        source: (Int) -> (UnsafePointer<Float>, Float)
+    ) {
         let bias = matrix.onCPU.bias?.floats
         for part in matrix.onCPU.parts {
+            let form = form ?? activationType(for: part)
+            let rowsInOrder = part.inputOrder.flatMap { reorders.append($0, rows: rows, width: matrix.inputs, form: form, source: source) }
             products.append(
-                part, inputs: matrix.inputs, bias: bias.map { UnsafePointer($0 + part.firstColumn) }, x: x(part), rows: rows, y: y + part.firstColumn,
-                yStride: matrix.outputs, rowsPerTile: Self.rowsPerTile)
+                part, inputs: matrix.inputs, bias: bias.map { UnsafePointer($0 + part.firstColumn) }, x: rowsInOrder ?? x(form), rows: rows,
+                y: y + part.firstColumn, yStride: matrix.outputs, rowsPerTile: Self.rowsPerTile)
         }
     }
 
     private func runProducts() -> Bool {
         guard scratch.reserve(worker: products.scratchBytes) else { return false }
+        reorders.run(on: pool, scratch: scratch.workerBases)
         products.run(on: pool, scratch: scratch.workerBases)
         return true
     }
 
-    private func forms(of matrix: Matrix) -> UInt32 {
+    /// The forms that a matrix's parts take rows in.
+    /// - Parameter reordered: what a part with an order of its own is made from; nil for nothing.
+    private func forms(of matrix: Matrix, reordered: nt_act? = nil) -> UInt32 {
         var forms: UInt32 = 0
-        for part in matrix.onCPU.parts { forms |= CPUNarrowedRows.bit(activationType(for: part)) }
+        for part in matrix.onCPU.parts {
+            if let form = part.inputOrder == nil ? activationType(for: part) : reordered { forms |= CPUNarrowedRows.bit(form) }
+        }
         return forms
     }
 
@@ -129,25 +142,37 @@ extension CPUBackend {
     }
 
     private func computeInner(_ x: Tensor, _ mixture: Mixture) -> Inner? {
-        let tokens = x.rows, pairs = experts.pairs.count, columns = mixture.gateUp[0].outputs
-        var forms: UInt32 = mixture.shared.map { self.forms(of: $0.gateUp) } ?? 0, expertForms: UInt32 = 0
-        for expert in 0..<mixture.routing.experts where rowCount(of: expert) > 0 { expertForms |= self.forms(of: mixture.gateUp[expert]) }
-        if !mixture.routing.weightsInput { forms |= expertForms }
+        let routing = mixture.routing, tokens = x.rows, pairs = experts.pairs.count, columns = mixture.gateUp[0].outputs
+        var expertForms: UInt32 = 0, reordered = 0
+        for expert in 0..<routing.experts where rowCount(of: expert) > 0 {
+            expertForms |= self.forms(of: mixture.gateUp[expert])
+            reordered += reorderedBytes(mixture.gateUp[expert], rows: rowCount(of: expert))
+        }
+        var forms: UInt32 = routing.weightsInput ? 0 : expertForms
+        if let shared = mixture.shared {
+            forms |= self.forms(of: shared.gateUp)
+            reordered += reorderedBytes(shared.gateUp, rows: tokens)
+        }
         let sharedColumns = mixture.shared?.gateUp.outputs ?? 0
         guard let memory = scratch.buffer(.expertInner, (pairs * columns + tokens * sharedColumns) * 4), let narrowed = narrow(x, to: forms),
-            let gathered = gather(narrowed, x, mixture, forms: expertForms)
+            let gathered = gather(narrowed, x, mixture, forms: expertForms), begin(reordered: reordered)
         else { return nil }
         let inner = memory.assumingMemoryBound(to: Float.self)
-        products.removeAll()
-        for expert in 0..<mixture.routing.experts {
+        let sources = experts.pairs.base, weights = experts.weights.base
+        for expert in 0..<routing.experts {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
-            append(mixture.gateUp[expert], rows: rows, y: inner + first * columns) { part in
-                self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: self.activationType(for: part))
-            }
+            append(
+                mixture.gateUp[expert], rows: rows, y: inner + first * columns,
+                x: { self.input(of: first, rows: rows, narrowed: narrowed, gathered: gathered, mixture, as: $0) },
+                source: { row in
+                    let pair = Int(sources[first + row])
+                    return (x.row(pair / routing.chosen), routing.weightsInput ? weights[pair] : 1)
+                })
         }
         if let shared = mixture.shared {
-            append(shared.gateUp, rows: tokens, y: inner + pairs * columns) { narrowed.rows(from: 0, as: self.activationType(for: $0)) }
+            append(
+                shared.gateUp, rows: tokens, y: inner + pairs * columns, x: { narrowed.rows(from: 0, as: $0) }, source: { (x.row($0), 1) })
         }
         return runProducts() ? Inner(expertRows: inner, sharedRows: inner + pairs * columns) : nil
     }
@@ -194,30 +219,37 @@ extension CPUBackend {
     private func computeOutput(_ inner: Inner, tokens: Int, _ mixture: Mixture) -> Inner? {
         let pairs = experts.pairs.count, hidden = mixture.hidden, width = mixture.intermediate
         let sharedTokens = mixture.shared == nil ? 0 : tokens, sharedWidth = mixture.shared?.down.inputs ?? 0
-        var forms: UInt32 = 0
-        for expert in 0..<mixture.routing.experts where rowCount(of: expert) > 0 { forms |= self.forms(of: mixture.down[expert]) }
-        let sharedForms = mixture.shared.map { self.forms(of: $0.down) } ?? 0
+        var forms: UInt32 = 0, sharedForms: UInt32 = 0, reordered = 0
+        for expert in 0..<mixture.routing.experts where rowCount(of: expert) > 0 {
+            forms |= self.forms(of: mixture.down[expert], reordered: NT_ACT_F32)
+            reordered += reorderedBytes(mixture.down[expert], rows: rowCount(of: expert))
+        }
+        if let shared = mixture.shared {
+            sharedForms = self.forms(of: shared.down, reordered: NT_ACT_F32)
+            reordered += reorderedBytes(shared.down, rows: tokens)
+        }
         // The shared expert's rows begin at a multiple of 64 bytes, since every row of either takes one.
         let expertBytes = CPUNarrowedRows.byteCount(forms: forms, width: width, rows: pairs)
         let sharedBytes = CPUNarrowedRows.byteCount(forms: sharedForms, width: sharedWidth, rows: sharedTokens)
-        guard let base = scratch.narrowed(expertBytes + sharedBytes),
+        guard let base = scratch.narrowed(expertBytes + sharedBytes), begin(reordered: reordered),
             let memory = scratch.buffer(.expertOutput, (pairs + sharedTokens) * hidden * 4)
         else { return nil }
+        let output = memory.assumingMemoryBound(to: Float.self)
         let activated = CPUNarrowedRows(forms: forms, width: width, rows: pairs, base: base)
         activate(inner.expertRows, columns: mixture.gateUp[0].outputs, mixture.activation, isGated: mixture.isGated, into: activated)
-        let output = memory.assumingMemoryBound(to: Float.self)
-        products.removeAll()
         for expert in 0..<mixture.routing.experts {
             let rows = rowCount(of: expert), first = experts.starts.base[expert]
             if rows == 0 { continue }
-            append(mixture.down[expert], rows: rows, y: output + first * hidden) {
-                activated.rows(from: first, as: self.activationType(for: $0))
-            }
+            append(
+                mixture.down[expert], rows: rows, y: output + first * hidden, x: { activated.rows(from: first, as: $0) },
+                source: { (activated.floats(first + $0), 1) })
         }
         if let shared = mixture.shared {
             let activated = CPUNarrowedRows(forms: sharedForms, width: sharedWidth, rows: tokens, base: base + expertBytes)
             activate(inner.sharedRows, columns: shared.gateUp.outputs, shared.activation, isGated: shared.isGated, into: activated)
-            append(shared.down, rows: tokens, y: output + pairs * hidden) { activated.rows(from: 0, as: self.activationType(for: $0)) }
+            append(
+                shared.down, rows: tokens, y: output + pairs * hidden, x: { activated.rows(from: 0, as: $0) },
+                source: { (activated.floats($0), 1) })
         }
         return runProducts() ? Inner(expertRows: output, sharedRows: output + pairs * hidden) : nil
     }
@@ -258,4 +290,8 @@ extension CPUBackend {
             }
         }
     }
+}
+
+extension Tensor {
+    fileprivate func row(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(floats + index * columns) }
 }

@@ -27,6 +27,7 @@ package final class CPUBackend: Backend {
     let scratch: CPUScratch
     var experts = CPUExpertPlan()
     var products = CPUProductBatch()
+    var reorders = CPUReorderBatch()
     var adapters = CPUAdapters()
     private var tensors: [HostMemory] = []
 

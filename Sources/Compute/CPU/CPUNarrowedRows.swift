@@ -31,6 +31,9 @@ struct CPUNarrowedRows {
         return CPUBackend.Activations(base: UnsafeRawPointer(base + before + row * stride), stride: stride, type: form)
     }
 
+    /// A row in float32, where that is one of the forms.
+    func floats(_ row: Int) -> UnsafePointer<Float> { rows(from: row, as: NT_ACT_F32).base.assumingMemoryBound(to: Float.self) }
+
     /// Where a row of one of the forms is written.
     func destination(_ row: Int, as form: nt_act) -> nt_out {
         let stride = CPUBackend.rowBytes(width, form)

@@ -16,9 +16,9 @@ final class CPUScratch {
         /// Partial attention results of split sequences.
         case partials
         case logits
-        /// A mixture of experts: its input in float32, the router's logits, the rows of the chosen experts, what their first and second
-        /// products give.
-        case mixtureInput, routerLogits, expertRows, expertInner, expertOutput
+        /// A mixture of experts: its input in float32, the router's logits, the rows of the chosen experts, rows with their elements in
+        /// another order, what the first and second products give.
+        case mixtureInput, routerLogits, expertRows, reordered, expertInner, expertOutput
         /// `A x` of adapters.
         case lowered
     }

@@ -19,6 +19,12 @@ final class CPUMatrix {
         /// Keeps `data` alive.
         let owner: AnyObject
 
+        /// Work space of a thread for products of `rows` rows.
+        func scratchBytes(_ activations: nt_act, rows: Int, inputs: Int) -> Int {
+            if let grouped { return nt_grouped_scratch_bytes(grouped, activations, rows, inputs) }
+            return nt_linear_scratch_bytes(activations, type, rows, inputs)
+        }
+
         /// Says what the weight is: all that concerns neither the activations nor the range of columns.
         func describe(in arguments: inout nt_linear_args) {
             arguments.w = data

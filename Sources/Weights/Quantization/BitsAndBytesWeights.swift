@@ -97,7 +97,9 @@ private struct BlockDescription {
         let view = try module.typed(name, [.u8], shape: nil)
         let value: JSONValue
         do {
-            value = try view.withUnsafeBytes { try JSONValue(parsing: $0.bindMemory(to: UInt8.self), options: .init(maxDepth: 8, allowsNonFinite: true)) }
+            value = try view.withUnsafeBytes { bytes in
+                try JSONValue(parsing: bytes.bindMemory(to: UInt8.self), options: .init(maxDepth: 8, allowsNonFinite: true))
+            }
         } catch {
             throw module.malformed(name, "\(error)")
         }

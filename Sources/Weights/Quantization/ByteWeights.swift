@@ -76,6 +76,6 @@ extension ModuleTensors {
         if shape == [outputs, groups] { return values }
         if groups == 1, values.count == 1 { return [Float](repeating: values[0], count: outputs) }
         if groups == 1, shape == [outputs] { return values }
-        throw .shapeMismatch(name: scope.prefix + name, file: scope.record(name)?.file.path ?? scope.checkpoint.path, expected: [outputs, groups], found: shape)
+        throw .shapeMismatch(name: scope.prefix + name, file: scope.file(of: name), expected: [outputs, groups], found: shape)
     }
 }

@@ -25,10 +25,11 @@ extension Checkpoint {
         let isQuantized = names.contains { name in
             QuantizedLayout.markers.contains { name.utf8.hasSuffix($0) } || record(name).map { $0.type == .known(.f8_e4m3) } ?? false
         }
-        if scheme.method != .none, !isQuantized {
+        if scheme.storesWeights, !isQuantized {
             throw .config(
                 file: scheme.file, key: "quantization_config",
-                reason: "says that weights are quantised (\(scheme.method.rawValue)), but the checkpoint has no quantised tensors; take the key out to use it as it is")
+                reason: "says that weights are quantised (\(scheme.method.rawValue)), but the checkpoint has no quantised tensors; "
+                    + "take the key out to use it as it is")
         }
     }
 }

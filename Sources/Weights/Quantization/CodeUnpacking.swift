@@ -4,19 +4,18 @@ import Tensors
 ///
 /// All functions work on raw memory whose size the caller has checked.
 enum CodeUnpacking {
-    /// Words `[rows, columns]` to rows of words `[columns, rows]`, in tiles that stay in the first-level cache.
-    static func transposeWords(_ source: UnsafeRawPointer, rows: Int, columns: Int, into target: UnsafeMutableRawPointer) {
-        let tileRows = 64, tileColumns = 16
-        for top in stride(from: 0, to: rows, by: tileRows) {
-            let bottom = min(top + tileRows, rows)
-            for left in stride(from: 0, to: columns, by: tileColumns) {
-                let right = min(left + tileColumns, columns)
-                for column in left..<right {
-                    for row in top..<bottom {
-                        let word = source.loadUnaligned(fromByteOffset: 4 * (row * columns + column), as: UInt32.self)
-                        target.storeBytes(of: word, toByteOffset: 4 * (column * rows + row), as: UInt32.self)
-                    }
-                }
+    /// Columns of a strip that `transposeStrip` should be asked for: a cache line of words.
+    static let stripWidth = 16
+
+    /// Columns `left..<left + width` of words `[rows, columns]` as rows of words, `stride` bytes apart.
+    static func transposeStrip(
+        _ source: UnsafeRawPointer, rows: Int, columns: Int, left: Int, width: Int, into target: UnsafeMutableRawPointer, stride: Int
+    ) {
+        for row in 0..<rows {
+            let line = source + 4 * (row * columns + left)
+            for column in 0..<width {
+                let word = line.loadUnaligned(fromByteOffset: 4 * column, as: UInt32.self)
+                target.storeBytes(of: word, toByteOffset: column * stride + 4 * row, as: UInt32.self)
             }
         }
     }
@@ -121,50 +120,79 @@ enum CodeUnpacking {
         _ source: UnsafeRawPointer, inputs: Int, words: Int, order: [8 of Int], into target: UnsafeMutableRawPointer
     ) {
         let rowBytes = (inputs + 1) / 2
-        let tileWords = 16
-        for left in stride(from: 0, to: words, by: tileWords) {
-            let right = min(left + tileWords, words)
-            for top in stride(from: 0, to: inputs, by: 8) {
-                let height = min(8, inputs - top), bytes = (height + 1) / 2
-                for word in left..<right {
-                    var block: [8 of UInt32] = InlineArray(repeating: 0)
-                    for row in 0..<height {
-                        block[row] = source.loadUnaligned(fromByteOffset: 4 * ((top + row) * words + word), as: UInt32.self)
-                    }
-                    transpose(&block)
-                    for position in 0..<8 {
-                        let start = (8 * word + order[position]) * rowBytes + top / 2
-                        if bytes == 4 {
-                            target.storeBytes(of: block[position], toByteOffset: start, as: UInt32.self)
-                        } else {
-                            for byte in 0..<bytes {
-                                target.storeBytes(of: UInt8(truncatingIfNeeded: block[position] >> UInt32(8 * byte)), toByteOffset: start + byte, as: UInt8.self)
+        // A tile of 128 outputs and 128 inputs is put together on the side: rows of the target are often a power of two apart, and lines so far
+        // apart push each other out of the cache.
+        let tileWords = 16, tileInputs = 128, tileBytes = tileInputs / 2
+        withUnsafeTemporaryAllocation(byteCount: 8 * tileWords * tileBytes, alignment: 64) { tile in
+            guard let tile = tile.baseAddress else { return }
+            for left in stride(from: 0, to: words, by: tileWords) {
+                let width = min(tileWords, words - left)
+                for top in stride(from: 0, to: inputs, by: tileInputs) {
+                    let height = min(tileInputs, inputs - top)
+                    for start in stride(from: 0, to: height, by: 8) {
+                        let rows = min(8, height - start)
+                        for word in stride(from: 0, to: width, by: 4) {
+                            let lanes = min(4, width - word)
+                            let first = source + 4 * ((top + start) * words + left + word)
+                            let to = tile + 8 * word * tileBytes + start / 2
+                            transpose(first, stride: 4 * words, rows: rows, lanes: lanes) { lane, position, nibbles in
+                                to.storeBytes(of: nibbles, toByteOffset: (8 * lane + order[position]) * tileBytes, as: UInt32.self)
                             }
                         }
+                    }
+                    for row in 0..<8 * width {
+                        (target + (8 * left + row) * rowBytes + top / 2).copyMemory(from: tile + row * tileBytes, byteCount: (height + 1) / 2)
                     }
                 }
             }
         }
     }
 
-    /// The nibble matrix of 8 words, transposed by swapping halves, quarters and eighths.
+    /// Up to four nibble matrices side by side, transposed by swapping eighths, quarters and halves.
+    /// - source: 8 rows (fewer count as zeros) of `lanes` words.
+    /// - store: called with lane, nibble position and the 8 nibbles there, the first row's low.
     @inline(__always)
-    private static func transpose(_ block: inout [8 of UInt32]) {
-        for row in stride(from: 0, to: 8, by: 2) {
-            let t = (block[row] >> 4 ^ block[row + 1]) & 0x0F0F_0F0F
-            block[row + 1] ^= t
-            block[row] ^= t << 4
+    private static func transpose(
+        _ source: UnsafeRawPointer, stride: Int, rows: Int, lanes: Int, _ store: (Int, Int, UInt32) -> Void
+    ) {
+        func load(_ row: Int) -> SIMD4<UInt32> {
+            guard row < rows else { return .zero }
+            let line = source + row * stride
+            if lanes == 4 { return line.loadUnaligned(as: SIMD4<UInt32>.self) }
+            var words = SIMD4<UInt32>.zero
+            for lane in 0..<lanes { words[lane] = line.loadUnaligned(fromByteOffset: 4 * lane, as: UInt32.self) }
+            return words
         }
-        for index in 0..<4 {
-            let row = index + (index & 2)
-            let t = (block[row] >> 8 ^ block[row + 2]) & 0x00FF_00FF
-            block[row + 2] ^= t
-            block[row] ^= t << 8
+        var (a, b, c, d) = (load(0), load(1), load(2), load(3))
+        var (e, f, g, h) = (load(4), load(5), load(6), load(7))
+        exchange(&a, &b, 4, 0x0F0F_0F0F)
+        exchange(&c, &d, 4, 0x0F0F_0F0F)
+        exchange(&e, &f, 4, 0x0F0F_0F0F)
+        exchange(&g, &h, 4, 0x0F0F_0F0F)
+        exchange(&a, &c, 8, 0x00FF_00FF)
+        exchange(&b, &d, 8, 0x00FF_00FF)
+        exchange(&e, &g, 8, 0x00FF_00FF)
+        exchange(&f, &h, 8, 0x00FF_00FF)
+        exchange(&a, &e, 16, 0x0000_FFFF)
+        exchange(&b, &f, 16, 0x0000_FFFF)
+        exchange(&c, &g, 16, 0x0000_FFFF)
+        exchange(&d, &h, 16, 0x0000_FFFF)
+        for lane in 0..<lanes {
+            store(lane, 0, a[lane])
+            store(lane, 1, b[lane])
+            store(lane, 2, c[lane])
+            store(lane, 3, d[lane])
+            store(lane, 4, e[lane])
+            store(lane, 5, f[lane])
+            store(lane, 6, g[lane])
+            store(lane, 7, h[lane])
         }
-        for row in 0..<4 {
-            let t = (block[row] >> 16 ^ block[row + 4]) & 0x0000_FFFF
-            block[row + 4] ^= t
-            block[row] ^= t << 16
-        }
+    }
+
+    @inline(__always)
+    private static func exchange(_ a: inout SIMD4<UInt32>, _ b: inout SIMD4<UInt32>, _ shift: UInt32, _ mask: UInt32) {
+        let t = (a &>> SIMD4(repeating: shift) ^ b) & SIMD4(repeating: mask)
+        b ^= t
+        a ^= t &<< SIMD4(repeating: shift)
     }
 }

@@ -14,7 +14,7 @@ struct ModuleTensors {
     func contains(_ name: String) -> Bool { scope.contains(name) }
 
     func malformed(_ name: String, _ reason: String) -> LoadError {
-        .malformed(file: scope.record(name)?.file.path ?? scope.checkpoint.path, tensor: scope.prefix + name, reason: reason)
+        .malformed(file: scope.file(of: name), tensor: scope.prefix + name, reason: reason)
     }
 
     func tensor(_ name: String, _ dtypes: DType..., shape: Shape) throws(LoadError) -> TensorView {
@@ -25,7 +25,7 @@ struct ModuleTensors {
         let view = try scope.tensor(name, shape: shape)
         guard dtypes.contains(view.dtype) else {
             throw .dtypeMismatch(
-                name: scope.prefix + name, file: scope.record(name)?.file.path ?? scope.checkpoint.path, expected: dtypes, found: view.dtype)
+                name: scope.prefix + name, file: scope.file(of: name), expected: dtypes, found: view.dtype)
         }
         return view
     }
@@ -85,26 +85,57 @@ struct ModuleTensors {
     }
 
     /// Codes from packed rows: a window of them where they are as we have them, else a copy.
-    /// - rows: u8 `[outputs, …]`, each a whole number of words that hold `inputs` values of `bits` bits.
+    /// - rows: `[outputs, words]`, whose bytes hold `inputs` values of `bits` bits in each row.
     func codes(_ name: String, packedRows rows: TensorView, bits: Int, order: [Int32]?) throws(LoadError) -> TensorView {
+        let packedBytes = rows.bytesPerRow
+        if bits == 4, order == nil, inputs % 2 == 0, packedBytes == inputs / 2,
+            let window = TensorView(dtype: .u8, shape: [outputs, packedBytes], bytes: rows.bytes, owner: rows.owner)
+        {
+            return window
+        }
+        return try codes(name, rows, bits: bits, order: order) { source, expand in
+            for row in 0..<outputs { expand(row, source + row * packedBytes) }
+        }
+    }
+
+    /// Codes from packed columns.
+    /// - columns: `[words, outputs]`.
+    func codes(_ name: String, packedColumns columns: TensorView, bits: Int, order: [Int32]?) throws(LoadError) -> TensorView {
+        let words = columns.rowCount, stride = 4 * words + 64
+        return try codes(name, columns, bits: bits, order: order) { source, expand in
+            withUnsafeTemporaryAllocation(byteCount: CodeUnpacking.stripWidth * stride, alignment: 64) { strip in
+                guard let strip = strip.baseAddress else { return }
+                for left in Swift.stride(from: 0, to: outputs, by: CodeUnpacking.stripWidth) {
+                    let width = min(CodeUnpacking.stripWidth, outputs - left)
+                    CodeUnpacking.transposeStrip(source, rows: words, columns: outputs, left: left, width: width, into: strip, stride: stride)
+                    for column in 0..<width { expand(left + column, UnsafeRawPointer(strip) + column * stride) }
+                }
+            }
+        }
+    }
+
+    /// - forEachRow: calls its second argument with each output and its packed row.
+    private func codes(
+        _ name: String, _ packed: TensorView, bits: Int, order: [Int32]?, _ forEachRow: (UnsafeRawPointer, (Int, UnsafeRawPointer) -> Void) -> Void
+    ) throws(LoadError) -> TensorView {
         let areNibbles = bits <= 4, inputs = inputs
-        let rowBytes = areNibbles ? (inputs + 1) / 2 : inputs, packedBytes = rows.bytesPerRow
-        if bits == 4, order == nil, packedBytes == rowBytes, inputs % 2 == 0 { return rows }
+        let rowBytes = areNibbles ? (inputs + 1) / 2 : inputs
         return try checked(name) { () throws(TensorError) in
-            try rows.withUnsafeBytes { source throws(TensorError) in
+            try packed.withUnsafeBytes { source throws(TensorError) in
                 try TensorView.make(.u8, [outputs, rowBytes]) { bytes in
                     guard let from = source.baseAddress, let to = bytes.baseAddress else { return }
                     guard let order else {
-                        for row in 0..<outputs { CodeUnpacking.expandRow(from + row * packedBytes, bits: bits, count: inputs, into: to + row * rowBytes) }
+                        forEachRow(from) { row, codes in CodeUnpacking.expandRow(codes, bits: bits, count: inputs, into: to + row * rowBytes) }
                         return
                     }
                     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: rowBytes + inputs + 1) { scratch in
                         order.withUnsafeBufferPointer { order in
                             guard let expanded = scratch.baseAddress, let order = order.baseAddress else { return }
-                            for row in 0..<outputs {
-                                CodeUnpacking.expandRow(from + row * packedBytes, bits: bits, count: inputs, into: expanded)
+                            forEachRow(from) { row, codes in
+                                CodeUnpacking.expandRow(codes, bits: bits, count: inputs, into: expanded)
                                 CodeUnpacking.reorderRow(
-                                    expanded, areNibbles: areNibbles, order: order, count: inputs, scratch: expanded + rowBytes, into: to + row * rowBytes)
+                                    expanded, areNibbles: areNibbles, order: order, count: inputs, scratch: expanded + rowBytes,
+                                    into: to + row * rowBytes)
                             }
                         }
                     }

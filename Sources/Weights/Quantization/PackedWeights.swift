@@ -22,7 +22,8 @@ extension ModuleTensors {
                 for group in 0..<groups { zeros[row * groups + group] = Float(nibbles[row * zeroBytes + group / 2] >> UInt8(4 * (group & 1)) & 15) }
             }
         }
-        return try weight(.uint4, codes: codes, scales: scales, zeros: try table("qzeros", zeros, groups: groups, isTransposed: false, columns), columns)
+        return try weight(
+            .uint4, codes: codes, scales: scales, zeros: try table("qzeros", zeros, groups: groups, isTransposed: false, columns), columns)
     }
 
     private func nibblesTransposed(_ name: String, _ packed: TensorView, inputs: Int) throws(LoadError) -> TensorView {
@@ -48,7 +49,7 @@ extension ModuleTensors {
         let scales = try table("scales", try scales("scales", shape: [outputs, width]), groups: width, isTransposed: false, columns)
         let zeros = unpackedRows(zeroWords, bits: 4, rows: outputs, count: width) { Float($0) }
         return try weight(
-            .uint4, codes: try codes("qweight", packedRows: try rows("qweight", packed), bits: 4, order: nil), scales: scales,
+            .uint4, codes: try codes("qweight", packedRows: packed, bits: 4, order: nil), scales: scales,
             zeros: try table("qzeros", zeros, groups: width, isTransposed: false, columns), columns)
     }
 
@@ -62,16 +63,8 @@ extension ModuleTensors {
         let scales = try table("scales", try scales("scales", shape: [groups, outputs]), groups: groups, isTransposed: true, columns)
         let mask = UInt8(truncatingIfNeeded: 1 << bits - 1), shift: Float = bits > 4 ? 128 : 0, increment: UInt8 = zerosLessOne ? 1 : 0
         let zeros = unpackedRows(packedZeros, bits: bits, rows: groups, count: outputs) { Float(($0 &+ increment) & mask) - shift }
-        let rows = try checked("qweight") { () throws(TensorError) in
-            try packed.withUnsafeBytes { source throws(TensorError) in
-                try TensorView.make(.u8, [outputs, 4 * words]) { bytes in
-                    guard let from = source.baseAddress, let to = bytes.baseAddress else { return }
-                    CodeUnpacking.transposeWords(from, rows: words, columns: outputs, into: to)
-                }
-            }
-        }
         return try weight(
-            bits > 4 ? .int8 : .uint4, codes: try codes("qweight", packedRows: rows, bits: bits, order: columns.order), scales: scales,
+            bits > 4 ? .int8 : .uint4, codes: try codes("qweight", packedColumns: packed, bits: bits, order: columns.order), scales: scales,
             zeros: try table("qzeros", zeros, groups: groups, isTransposed: true, columns), columns)
     }
 
@@ -101,15 +94,8 @@ extension ModuleTensors {
                 // Packed along the outputs: words [outputs · bits / 32, groups].
                 let words = (outputs * bits + 31) / 32
                 let stored = try tensor("weight_zero_point", .i32, .u32, shape: [words, groups])
-                let rows = try checked("weight_zero_point") { () throws(TensorError) in
-                    try stored.withUnsafeBytes { source throws(TensorError) in
-                        try TensorView.make(.u32, [groups, words]) { bytes in
-                            guard let from = source.baseAddress, let to = bytes.baseAddress else { return }
-                            CodeUnpacking.transposeWords(from, rows: words, columns: groups, into: to)
-                        }
-                    }
-                }
-                let byGroup = unpackedRows(rows, bits: bits, rows: groups, count: outputs) { Float($0) - Float(shift) }
+                let transposed = try checked("weight_zero_point") { () throws(TensorError) in try stored.transposed() }
+                let byGroup = unpackedRows(transposed, bits: bits, rows: groups, count: outputs) { Float($0) - Float(shift) }
                 for row in 0..<outputs {
                     for group in 0..<groups { zeros[row * groups + group] = byGroup[group * outputs + row] }
                 }
@@ -118,16 +104,8 @@ extension ModuleTensors {
             throw .missingTensor(name: scope.prefix + "weight_zero_point", file: scope.checkpoint.path)
         }
         return try weight(
-            bits > 4 ? .int8 : .uint4, codes: try codes("weight_packed", packedRows: try rows("weight_packed", packed), bits: bits, order: columns.order),
+            bits > 4 ? .int8 : .uint4, codes: try codes("weight_packed", packedRows: packed, bits: bits, order: columns.order),
             scales: scales, zeros: try table("weight_scale", zeros, groups: groups, isTransposed: false, columns), columns)
-    }
-
-    /// Words `[outputs, words]` as bytes.
-    private func rows(_ name: String, _ packed: TensorView) throws(LoadError) -> TensorView {
-        guard let view = TensorView(dtype: .u8, shape: [outputs, packed.bytesPerRow], bytes: packed.bytes, owner: packed.owner) else {
-            throw malformed(name, "has rows of different sizes")
-        }
-        return view
     }
 
     /// `[rows, count]` of values packed row by row.

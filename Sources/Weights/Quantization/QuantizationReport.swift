@@ -24,7 +24,7 @@ package struct QuantizationReport: Sendable, Equatable {
 
     package init() {}
 
-    package var isQuantized: Bool { entries.contains { $0.form.name != DType.f32.description && $0.form.bits < 16 } }
+    package var isQuantized: Bool { entries.contains { $0.form.bits < 16 } }
 
     mutating func note(_ weight: StoredWeight, _ settings: ModuleQuantization?) {
         let form: Form
@@ -34,8 +34,8 @@ package struct QuantizationReport: Sendable, Equatable {
             form = Form(name: settings?.layout.name ?? view.dtype.description, bits: bits, groupSize: nil, hasInputOrder: false)
         case .grouped(let grouped):
             form = Form(
-                name: settings?.layout.name ?? "grouped", bits: grouped.storedBits, groupSize: grouped.groupSize < grouped.inputs ? grouped.groupSize : nil,
-                hasInputOrder: grouped.inputOrder != nil)
+                name: settings?.layout.name ?? "grouped", bits: grouped.storedBits,
+                groupSize: grouped.groupSize < grouped.inputs ? grouped.groupSize : nil, hasInputOrder: grouped.inputOrder != nil)
         }
         if let activations = settings?.activations, !self.activations.contains(activations) { self.activations.append(activations) }
         if let place = entries.firstIndex(where: { $0.form == form }) {

@@ -34,7 +34,8 @@ extension QuantizationScheme {
         if let scheme = try config.object(optional: "kv_cache_scheme") {
             cache = "\(try scheme.string("type", default: "float"))\(try scheme.int("num_bits", default: 8))"
         }
-        return QuantizationScheme(.compressedTensors, file: config.file, standard: nil, rules: ordered.map(\.rule), excluded: excluded, cacheScheme: cache)
+        return QuantizationScheme(
+            .compressedTensors, file: config.file, standard: nil, rules: ordered.map(\.rule), excluded: excluded, cacheScheme: cache)
     }
 
     private static func module(_ format: String, _ weights: ConfigReader, _ group: ConfigReader) throws(LoadError) -> ModuleQuantization {
@@ -69,6 +70,7 @@ extension QuantizationScheme {
             activations = "\(try inputs.string("type", default: "int"))\(try inputs.int("num_bits", default: 8)) \(isDynamic ? "dynamic" : "static")"
         }
         return ModuleQuantization(
-            layout: layout, bits: bits, groupSize: size, block: block, isSymmetric: try weights.bool("symmetric", default: true), activations: activations)
+            layout: layout, bits: bits, groupSize: size, block: block, isSymmetric: try weights.bool("symmetric", default: true),
+            activations: activations)
     }
 }

@@ -5,6 +5,9 @@ extension QuantizationScheme {
     static func modelopt(_ outer: ConfigReader) throws(LoadError) -> QuantizationScheme {
         let config = try outer.object(optional: "quantization") ?? outer
         var rules: [Rule] = [], standard: ModuleQuantization?
+        let cache = try config.string(optional: "kv_cache_quant_algo")?.lowercased()
+        // Keys and values may be all that is quantised.
+        if cache != nil, !config.has("quant_algo") { return QuantizationScheme(.modelopt, file: config.file, standard: nil, cacheScheme: cache) }
         let algorithm = try config.string("quant_algo").uppercased()
         if algorithm == "MIXED_PRECISION" {
             for (module, settings) in try config.object("quantized_layers").objects {
@@ -14,8 +17,7 @@ extension QuantizationScheme {
             standard = try modeloptModule(config)
         }
         return QuantizationScheme(
-            .modelopt, file: config.file, standard: standard, rules: rules, excluded: try excluded(config),
-            cacheScheme: try config.string(optional: "kv_cache_quant_algo")?.lowercased())
+            .modelopt, file: config.file, standard: standard, rules: rules, excluded: try excluded(config), cacheScheme: cache)
     }
 
     private static func modeloptModule(_ config: ConfigReader) throws(LoadError) -> ModuleQuantization {

@@ -8,11 +8,13 @@ extension QuantizationScheme {
         switch named?.lowercased() {
         case "awq": self = try Self.awq(config)
         case "gptq": self = try Self.gptq(config)
+        case "auto-round", "intel/auto-round": self = try Self.autoRound(config)
         case "compressed-tensors", "sparseml": self = try Self.compressedTensors(config)
         case "fp8", "fbgemm_fp8": self = try Self.fp8(config)
         case "bitsandbytes":
+            let bits = try config.bool("load_in_8bit", "_load_in_8bit", default: false) ? 8 : 4
             self = QuantizationScheme(
-                .bitsandbytes, file: config.file, standard: ModuleQuantization(layout: .bitsandbytes, bits: try config.bool("load_in_8bit", "_load_in_8bit", default: false) ? 8 : 4),
+                .bitsandbytes, file: config.file, standard: ModuleQuantization(layout: .bitsandbytes, bits: bits),
                 excluded: try Self.excluded(config))
         case "mxfp4":
             self = QuantizationScheme(
@@ -25,8 +27,8 @@ extension QuantizationScheme {
         case let other?:
             throw .unsupported(
                 file: config.file,
-                reason: "weights are quantised with '\(other)', which is not supported (supported: awq, gptq, compressed-tensors, fp8, fbgemm_fp8, "
-                    + "modelopt, bitsandbytes, mxfp4)")
+                reason: "weights are quantised with '\(other)', which is not supported (supported: awq, gptq, auto-round, compressed-tensors, fp8, "
+                    + "fbgemm_fp8, modelopt, bitsandbytes, mxfp4)")
         }
     }
 
@@ -44,7 +46,8 @@ extension QuantizationScheme {
         }
         let isAsymmetric = try config.bool("zero_point", default: true)
         guard isAsymmetric else { throw config.error("zero_point", "is false; AWQ weights without zero points are not supported") }
-        let standard = ModuleQuantization(layout: layout, bits: 4, groupSize: try groupSize(config, "group_size", "q_group_size", default: 128), isSymmetric: false)
+        let size = try groupSize(config, "group_size", "q_group_size", default: 128)
+        let standard = ModuleQuantization(layout: layout, bits: 4, groupSize: size, isSymmetric: false)
         return QuantizationScheme(.awq, file: config.file, standard: standard, excluded: try excluded(config))
     }
 
@@ -76,6 +79,27 @@ extension QuantizationScheme {
             }
         }
         return QuantizationScheme(.gptq, file: config.file, standard: standard, rules: rules, excluded: try excluded(config))
+    }
+
+    /// AutoRound packs as AutoGPTQ or AutoAWQ do, and lists modules with settings of their own by name.
+    private static func autoRound(_ config: ConfigReader) throws(LoadError) -> QuantizationScheme {
+        let packing = try config.string("packing_format", default: "auto_round:auto_gptq")
+        guard packing.contains("gptq") || packing.contains("awq") else {
+            throw config.error("packing_format", "is '\(packing)', which is not supported")
+        }
+        let base = packing.contains("awq") ? try awq(config) : try gptq(config)
+        guard let standard = base.standard, let extra = try config.object(optional: "extra_config") else { return base }
+        var rules: [Rule] = []
+        for (name, settings) in extra.objects {
+            var changed = standard
+            let bits = try settings.int("bits", default: standard.bits)
+            if settings.has("group_size") { changed.groupSize = try groupSize(settings, "group_size", default: -1) }
+            changed.isSymmetric = try settings.bool("sym", default: standard.isSymmetric)
+            if bits < 16 { changed.bits = try gptqBits(settings, default: standard.bits) }
+            let pattern: ModulePattern = name.contains(where: { "*[(^$|\\".contains($0) }) ? .regex(try regex(name, extra, name)) : .name(name)
+            rules.append(Rule(patterns: [pattern], quantization: bits < 16 ? changed : nil))
+        }
+        return QuantizationScheme(base.method, file: config.file, standard: standard, rules: rules, excluded: base.excluded)
     }
 
     private static func gptqBits(_ config: ConfigReader, default value: Int?) throws(LoadError) -> Int {
@@ -111,7 +135,9 @@ extension QuantizationScheme {
     /// `[outputs, inputs]` of a block of weights with one scale.
     static func block(_ config: ConfigReader, _ key: String) throws(LoadError) -> ModuleQuantization.Block? {
         guard let sizes = try config.ints(optional: key) else { return nil }
-        guard sizes.count == 2, sizes.allSatisfy({ 1...0x7FFF_FFFF ~= $0 }) else { throw config.error(key, "must be two positive sizes, but is \(sizes)") }
+        guard sizes.count == 2, sizes.allSatisfy({ 1...0x7FFF_FFFF ~= $0 }) else {
+            throw config.error(key, "must be two positive sizes, but is \(sizes)")
+        }
         return ModuleQuantization.Block(outputs: sizes[0], inputs: sizes[1])
     }
 

@@ -38,6 +38,9 @@ package struct QuantizationScheme: Sendable {
     /// A checkpoint without a word about quantisation.
     package static func none(file: String) -> QuantizationScheme { QuantizationScheme(.none, file: file, standard: nil) }
 
+    /// Whether weights are quantised; else there may still be a scheme for keys and values.
+    package var storesWeights: Bool { standard != nil || rules.contains { $0.quantization != nil } }
+
     /// Whether the configuration names this module as one left in floating point.
     package func excludes(_ module: String) -> Bool {
         if excluded.contains(where: { $0.matches(module) }) { return true }

@@ -12,31 +12,28 @@ extension WeightScope {
     /// - name: the module, for instance `q_proj`: its tensors are `q_proj.weight` or `q_proj.qweight`, `q_proj.scales` and so on.
     /// - isTransposed: an unquantised `weight` is `[inputs, outputs]`, as `Conv1D` has it. Quantised layouts know no such difference.
     package func linear(_ name: String, outputs: Int, inputs: Int, isTransposed: Bool = false) throws(LoadError) -> StoredWeight {
-        let scope = self[name], full = prefix + name
+        let scope = self[name], full = String(scope.prefix.dropLast())
         guard 1...0x7FFF_FFFF ~= outputs, 1...0x7FFF_FFFF ~= inputs else {
             throw .malformed(file: checkpoint.path, tensor: full, reason: "\(outputs) × \(inputs) is no possible size of a layer")
         }
         let layout = QuantizedLayout(scope), scheme = try quantization()
+        func contradiction(_ reason: String) -> LoadError {
+            .malformed(file: checkpoint.path, tensor: full, reason: "is stored in a quantised form (\(layout.name)), but \(reason)")
+        }
+        for tensor in Self.activationTensors where scope.contains(tensor) { scope.ignore(tensor) }
         if case .plain = layout {
-            let view = try scope.tensor("weight", shape: isTransposed ? [inputs, outputs] : [outputs, inputs])
+            let view = try scope.weights("weight", shape: isTransposed ? [inputs, outputs] : [outputs, inputs])
             let weight = StoredWeight.dense(isTransposed ? try scope.transposed(view) : view)
             ledger.note(weight, nil)
             return weight
         }
-        guard scheme.method != .none else {
-            throw .malformed(
-                file: checkpoint.path, tensor: full, reason: "is stored in a quantised form (\(layout.name)), but config.json has no quantization_config")
-        }
-        guard let settings = scheme.quantization(of: full) else {
-            throw .malformed(
-                file: checkpoint.path, tensor: full, reason: "is stored in a quantised form (\(layout.name)), but no group of \(scheme.file) is for it")
-        }
+        guard scheme.storesWeights else { throw contradiction("config.json has no quantization_config for weights") }
+        guard let settings = scheme.quantization(of: full) else { throw contradiction("no group of \(scheme.file) is for it") }
         if scope.contains("pre_quant_scale") {
             throw .unsupported(file: checkpoint.path, reason: "'\(full)' scales its inputs (pre_quant_scale), which is not supported")
         }
         let module = ModuleTensors(scope: scope, outputs: outputs, inputs: inputs, settings: settings)
         let weight = try module.weight(layout, scheme)
-        for tensor in Self.activationTensors { if scope.contains(tensor) { scope.ignore(tensor) } }
         ledger.note(weight, settings)
         return weight
     }
@@ -49,7 +46,8 @@ extension WeightScope {
         let scheme = try quantization()
         guard let settings = scheme.quantization(of: prefix + name), settings.layout == .mxfp4 else {
             throw .malformed(
-                file: checkpoint.path, tensor: prefix + name + "_blocks", reason: "is stored as MXFP4, but config.json has no quantization_config of mxfp4")
+                file: checkpoint.path, tensor: prefix + name + "_blocks",
+                reason: "is stored as MXFP4, but config.json has no quantization_config of mxfp4")
         }
         let blocks = try tensor(name + "_blocks", shape: [count, outputs, inputs / 32, 16])
         let scales = try tensor(name + "_scales", shape: [count, outputs, inputs / 32])
@@ -71,7 +69,7 @@ extension WeightScope {
     package func bias(_ name: String, outputs: Int) throws(LoadError) -> TensorView? {
         guard let view = try self[name].optional("bias", shape: [outputs]) else { return nil }
         guard view.dtype.isFloat else {
-            throw .dtypeMismatch(name: prefix + name + ".bias", file: record(name + ".bias")?.file.path ?? checkpoint.path, expected: [.f32, .f16, .bf16], found: view.dtype)
+            throw .dtypeMismatch(name: prefix + name + ".bias", file: file(of: name + ".bias"), expected: [.bf16, .f16, .f32], found: view.dtype)
         }
         do {
             return try view.floats().allSatisfy { $0 == 0 } ? nil : view
@@ -83,7 +81,10 @@ extension WeightScope {
     /// Takes an attention module's scales for a quantised KV cache: `stored = value / scale`. nil where the checkpoint has none; negative ones
     /// stand for none too.
     package func cacheScales() throws(LoadError) -> (key: Float?, value: Float?) {
-        (try cacheScale(["k_scale", "k_proj.k_scale", "k_proj.output_scale", "attn.k_scale"]), try cacheScale(["v_scale", "v_proj.v_scale", "v_proj.output_scale", "attn.v_scale"]))
+        (
+            try cacheScale(["k_scale", "k_proj.k_scale", "k_proj.output_scale", "attn.k_scale"]),
+            try cacheScale(["v_scale", "v_proj.v_scale", "v_proj.output_scale", "attn.v_scale"])
+        )
     }
 
     private func cacheScale(_ names: [String]) throws(LoadError) -> Float? {
@@ -91,12 +92,15 @@ extension WeightScope {
         for name in names {
             guard let view = try optional(name) else { continue }
             guard let values = try? view.floats(), values.count == 1, let value = values.first else {
-                throw .malformed(file: record(name)?.file.path ?? checkpoint.path, tensor: prefix + name, reason: "is no single scale, but \(view.dtype) \(view.shape)")
+                throw .malformed(file: file(of: name), tensor: prefix + name, reason: "is no single scale, but \(view.dtype) \(view.shape)")
             }
             if value > 0, found == nil { found = value }
         }
         return found
     }
+
+    /// The file that a tensor is in, for messages.
+    func file(of name: String) -> String { record(name)?.file.path ?? checkpoint.path }
 
     /// Tensors beside a weight that do not change it.
     private static let activationTensors = [
