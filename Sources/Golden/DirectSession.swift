@@ -32,7 +32,7 @@ struct DirectSession {
 
     /// Appends tokens to sequences in one step.
     /// - Parameter allRows: logits of every token, else of the last one of each sequence.
-    /// - Returns: rows of logits, in the order of `pieces`.
+    /// - Returns: rows of logits, or of pooled output, in the order of `pieces`.
     mutating func append(_ pieces: [(sequence: Int, tokens: [Int32])], allRows: Bool = false) throws -> [[Float]] {
         batch.removeAll()
         let blockSize = runner.kvCache.blockSize
@@ -51,7 +51,10 @@ struct DirectSession {
                 let position = first + offset
                 batch.tokenIDs.append(token)
                 batch.positions.append(Int32(position))
-                if allRows || offset == piece.tokens.count - 1 { batch.logitRows.append(Int32(batch.tokenIDs.count - 1)) }
+                if allRows || offset == wantedOffset(piece.tokens.count) {
+                    batch.logitRows.append(Int32(batch.tokenIDs.count - 1))
+                    if runner.pooled != nil { batch.isTokenRow.append(allRows) }
+                }
                 for group in runner.kvCache.groups.indices {
                     let block = sequences[piece.sequence].tables[group][position / blockSize]
                     batch.groups[group].slotMapping.append(block * Int32(blockSize) + Int32(position % blockSize))
@@ -70,7 +73,10 @@ struct DirectSession {
             }
         }
         let logits = try runner.run(batch)
-        let columns = runner.vocabularySize
+        let columns = runner.rowWidth
         return (0..<batch.logitRows.count).map { Array(logits[$0 * columns..<($0 + 1) * columns]) }
     }
+
+    /// The token of a piece whose row is asked for.
+    private func wantedOffset(_ count: Int) -> Int { runner.pooled?.pooling == .first ? 0 : count - 1 }
 }

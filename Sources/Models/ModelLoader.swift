@@ -16,7 +16,8 @@ package struct ModelSource: Sendable {
             description = try GGUFDecoder.describe(metadata, checkpoint)
         } else {
             checkpoint = opened
-            description = try DecoderFamilies.describe(try opened.config()).named(in: opened)
+            let config = try opened.config()
+            description = try DecoderFamilies.describe(config).named(in: opened).ended(by: opened, config)
         }
     }
 }

@@ -16,6 +16,7 @@ extension CPUBackend {
         shared.window = spec.slidingWindow ?? 0
         shared.alibi_slopes = spec.alibiSlopes?.floats
         shared.sinks = spec.sinks?.floats
+        shared.bidirectional = spec.isBidirectional
         guard scratch.reserve(worker: nt_attention_scratch_bytes(&shared)) else { return }
         attendTiles(shared, projection, spec, out)
         for tile in plan.splitTiles { attendSplit(tile, shared, projection, spec, out) }
@@ -85,6 +86,7 @@ extension CPUBackend {
         arguments.q = UnsafePointer(projection.floats + first * projection.columns)
         arguments.out = out.floats + first * out.columns
         arguments.first_position = Int(plan.positions[first])
+        arguments.key_count = Int(plan.sequenceLengths[sequence])
         return arguments
     }
 
