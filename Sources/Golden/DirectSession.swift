@@ -11,6 +11,7 @@ struct DirectSession {
     private struct Sequence {
         var length = 0
         var promptLength: Int
+        var secondSegment: Int?
         /// `[groups][logical blocks]`.
         var tables: [[Int32]]
     }
@@ -25,8 +26,9 @@ struct DirectSession {
     }
 
     /// A new empty sequence. The prompt's length must be known at once: some rotations depend on it.
-    mutating func open(promptLength: Int) -> Int {
-        sequences.append(Sequence(promptLength: promptLength, tables: Array(repeating: [], count: runner.kvCache.groups.count)))
+    /// - Parameter secondSegment: first token of the second text of a pair.
+    mutating func open(promptLength: Int, secondSegment: Int? = nil) -> Int {
+        sequences.append(Sequence(promptLength: promptLength, secondSegment: secondSegment, tables: Array(repeating: [], count: runner.kvCache.groups.count)))
         return sequences.count - 1
     }
 
@@ -51,6 +53,7 @@ struct DirectSession {
                 let position = first + offset
                 batch.tokenIDs.append(token)
                 batch.positions.append(Int32(position))
+                batch.tokenTypes.append(position < sequences[piece.sequence].secondSegment ?? .max ? 0 : 1)
                 if allRows || offset == wantedOffset(piece.tokens.count) {
                     batch.logitRows.append(Int32(batch.tokenIDs.count - 1))
                     if runner.pooled != nil { batch.isTokenRow.append(allRows) }

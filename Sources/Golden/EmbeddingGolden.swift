@@ -6,6 +6,8 @@ import Weights
 struct EmbeddingGolden {
     let name: String
     let prompts: [[Int32]]
+    /// First token of each pair's second text; nil for texts alone.
+    let secondSegments: [Int?]
     /// `[prompts][width]`: embeddings before and after the last normalisation, or a classifier's scores in the first alone.
     let raw: [[Float]]
     let final: [[Float]]?
@@ -22,6 +24,8 @@ struct EmbeddingGolden {
         }
         name = json["name"]?.string ?? folder
         self.prompts = prompts
+        let segments = json["second_segments"]?.array
+        secondSegments = prompts.indices.map { index in segments.flatMap { index < $0.count ? $0[index].int : nil } }
         let tensors = try Checkpoint.open(folder + "/golden.safetensors")
         if tensors.contains("class_logits_0") {
             raw = try prompts.indices.map { try tensors.tensor("class_logits_\($0)").floats }

@@ -47,7 +47,7 @@ struct EmbeddingVerifier {
     ) throws {
         var alone: [[Float]] = []
         for (index, prompt) in golden.prompts.enumerated() {
-            var row = try session.append([(session.open(promptLength: prompt.count), prompt)])[0]
+            var row = try session.append([(session.open(promptLength: prompt.count, secondSegment: golden.secondSegments[index]), prompt)])[0]
             alone.append(row)
             compare(row, golden.raw[index], "prompt \(index)", &report)
             guard let final = golden.final else { continue }
@@ -61,7 +61,8 @@ struct EmbeddingVerifier {
                 compare(row, Array(hidden[token * row.count..<(token + 1) * row.count]), "prompt 1, token \(token)", &report)
             }
         }
-        let together = try session.append(golden.prompts.map { (session.open(promptLength: $0.count), $0) })
+        let together = try session.append(
+            golden.prompts.enumerated().map { (session.open(promptLength: $0.element.count, secondSegment: golden.secondSegments[$0.offset]), $0.element) })
         for index in golden.prompts.indices where together[index] != alone[index] {
             report.failures.append("prompt \(index): batched output is not bit-identical to that alone")
         }

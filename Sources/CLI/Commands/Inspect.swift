@@ -3,6 +3,7 @@ import Compute
 import Hub
 import Models
 import Progress
+import Server
 import Tensors
 import Weights
 
@@ -57,6 +58,7 @@ struct Inspect: AsyncParsableCommand {
             row("sliding window", "\(windows.map(String.init).joined(separator: ", ")) tokens in \(sliding) of \(description.layers.count) layers")
         }
         row("vocabulary", "\(description.vocabularySize)\(description.tiesEmbeddings ? ", tied to the output head" : "")")
+        if let pooled = PooledModel(description) { row("gives", pooled.summary) }
         row("longest text", "\(description.maxPositions) tokens")
     }
 

@@ -35,6 +35,7 @@ struct ModelSession {
         let path = local.format == .gguf ? local.weights[0] : local.folder
         let source = try ModelSource(path: path)
         clock.mark("open")
+        let options = options.fitting(source.description)
 
         // The text side and the weights have nothing to do with each other.
         async let text = loadText(local, source, options)
@@ -57,9 +58,10 @@ struct ModelSession {
         configuration.vocabularySize = min(source.description.vocabularySize, textModel.vocabularySize)
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
-        let served = ServedModel(
+        var served = ServedModel(
             names: servedNames.isEmpty ? [local.name] : servedNames, root: name ?? local.name, maxModelLength: plan.maxModelLength,
             defaults: defaults, text: textModel, generator: EngineGenerator(engine))
+        served.pooled = PooledModel(source.description)
         clock.mark("engine")
         return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served)
     }
@@ -87,7 +89,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + plan.lines
+        ] + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines
     }
 }
 

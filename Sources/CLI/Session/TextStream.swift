@@ -29,7 +29,7 @@ struct TextStream {
         var bytes: [UInt8] = []
         for try await event in try session.engine.submit(EngineRequest(promptTokenIDs: prompt, sampling: sampling)) {
             switch event {
-            case .started: break
+            case .started, .pooled: break
             case .tokens(let tokens):
                 if first == nil { first = clock.now }
                 outcome.outputTokens += tokens.tokenIDs.count
