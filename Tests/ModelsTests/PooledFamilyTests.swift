@@ -81,7 +81,7 @@ import Weights
 }
 
 /// A one-layer Llama with the files of a sentence-transformers folder: pooling, then normalisation.
-private struct ModuleFolder: ~Copyable {
+private final class ModuleFolder {
     let tiny: TinyCheckpoint
 
     init() throws {
