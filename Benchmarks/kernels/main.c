@@ -2,7 +2,7 @@
 //     kernels-bench [--isa 0...3] [--only WORD]
 // Peaks: a read of 1 GiB for streaming kernels, fused multiply-adds kept in registers for the others (f32 x 1,
 // bf16 x 2, int8 x 4, which is what the vdpbf16ps and vpdpbusd instructions do per issue).
-#include "CKernels.h"
+#include "grouped.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +88,23 @@ static const char *type_name(nt_type t) {
     case NT_Q4_K: return "q4_k";
     case NT_Q5_K: return "q5_k";
     case NT_Q6_K: return "q6_k";
+    case NT_Q2_K: return "q2_k";
+    case NT_Q3_K: return "q3_k";
+    case NT_IQ4_NL: return "iq4_nl";
+    case NT_IQ4_XS: return "iq4_xs";
+    case NT_MXFP4: return "mxfp4";
+    case NT_IQ1_S: return "iq1_s";
+    case NT_IQ1_M: return "iq1_m";
+    case NT_IQ2_XXS: return "iq2_xxs";
+    case NT_IQ2_XS: return "iq2_xs";
+    case NT_IQ2_S: return "iq2_s";
+    case NT_IQ3_XXS: return "iq3_xxs";
+    case NT_IQ3_S: return "iq3_s";
+    case NT_TQ1_0: return "tq1_0";
+    case NT_TQ2_0: return "tq2_0";
+    case NT_NVFP4: return "nvfp4";
+    case NT_Q1_0: return "q1_0";
+    case NT_Q2_0: return "q2_0";
     default: return "?";
     }
 }
@@ -130,11 +147,18 @@ static void bench_linear(nt_act act, nt_type type, size_t n, size_t k) {
     free(w); free(stored); free(x); free(y); free(narrow); free(scratch);
 }
 
-static void bench_attention(nt_type type, size_t heads, size_t kv_heads, size_t dim, size_t context, size_t tokens) {
-    char name[96];
-    snprintf(name, sizeof name, "attention %s heads=%zu/%zu dim=%zu context=%zu tokens=%zu", type_name(type), heads, kv_heads, dim, context, tokens);
+static const char *kv_name(nt_kv_type t) {
+    static const char *const names[] = {"f32", "f16", "bf16", "int8", "e4m3", "e5m2"};
+    return names[t];
+}
+
+/// rank = 0: heads of `dim` elements; else latents of rank + dim.
+static void bench_attention(nt_kv_type type, size_t heads, size_t kv_heads, size_t dim, size_t rank, size_t context, size_t tokens) {
+    char name[128];
+    size_t k_dim = rank + dim, v_dim = rank ? rank : dim;
+    snprintf(name, sizeof name, "attention %s heads=%zu/%zu dim=%zu+%zu context=%zu tokens=%zu", kv_name(type), heads, kv_heads, rank, dim, context, tokens);
     if (!wanted(name)) return;
-    nt_kv_cache cache = {.type = type, .block_size = 32, .kv_heads = kv_heads, .k_dim = dim, .v_dim = dim};
+    nt_kv_cache cache = {.type = type, .latent = rank > 0, .block_size = 32, .kv_heads = kv_heads, .k_dim = k_dim, .v_dim = v_dim};
     size_t pages = (context + 31) / 32;
     cache.page_stride = nt_kv_page_bytes(&cache);
     cache.pages = room(pages * cache.page_stride);
@@ -142,19 +166,21 @@ static void bench_attention(nt_type type, size_t heads, size_t kv_heads, size_t 
     int64_t *slots = room(context * 8);
     for (size_t i = 0; i < pages; i++) table[i] = (int32_t)(pages - 1 - i);
     for (size_t i = 0; i < context; i++) slots[i] = table[i / 32] * 32 + (int64_t)(i % 32);
-    float *k = floats(context * kv_heads * dim), *v = floats(context * kv_heads * dim), *q = floats(tokens * heads * dim);
-    double t = TIME(nt_kv_write(&cache, k, kv_heads * dim, v, kv_heads * dim, slots, 0, context, 0, kv_heads));
-    char write_name[128];
-    snprintf(write_name, sizeof write_name, "kv write %s %zu tokens", type_name(type), context);
-    line_rate(write_name, (double)(context * kv_heads * dim * 8), t);
-    nt_attention_args a = {.cache = cache, .block_table = table, .q = q, .q_stride = heads * dim,
-                           .out = floats(tokens * heads * dim), .out_stride = heads * dim, .heads = heads,
-                           .first_position = context - tokens, .scale = 1 / sqrtf((float)dim)};
+    float *k = floats(context * kv_heads * k_dim), *v = floats(context * kv_heads * v_dim), *q = floats(tokens * heads * k_dim);
+    double t = TIME(nt_kv_write(&cache, k, kv_heads * k_dim, v, kv_heads * v_dim, slots, 0, context, 0, kv_heads));
+    char write_name[160];
+    snprintf(write_name, sizeof write_name, "kv write %s %zu tokens of %zu", kv_name(type), context, kv_heads * (rank ? k_dim : k_dim + v_dim));
+    line_rate(write_name, (double)(context * kv_heads * (rank ? k_dim : k_dim + v_dim) * 4), t);
+    nt_attention_args a = {.cache = cache, .block_table = table, .q = q, .q_stride = heads * (rank ? rank : dim),
+                           .q_rotary = q, .q_rotary_stride = heads * dim, .q_rotary_head = dim,
+                           .out = floats(tokens * heads * v_dim), .out_stride = heads * v_dim, .heads = heads,
+                           .first_position = context - tokens, .scale = 1 / sqrtf((float)k_dim)};
     void *scratch = room(nt_attention_scratch_bytes(&a));
-    t = TIME(for (size_t h = 0; h < kv_heads; h++) nt_attention(&a, h, 0, tokens, scratch));
+    t = TIME(for (size_t h = 0; h < kv_heads; h++) nt_attention(&a, h * heads / kv_heads, (h + 1) * heads / kv_heads, 0, tokens, scratch));
     double pairs = 0;
     for (size_t i = 0; i < tokens; i++) pairs += (double)(context - tokens + i + 1);
-    line_flops(name, pairs * (double)heads * (double)dim * 4, t, peak_fma * (type == NT_BF16 && nt_cpu_isa() == NT_ISA_AVX512_BF16 ? 2 : 1));
+    if (tokens == 1) line_rate(name, (double)(context / 32 * cache.page_stride), t);
+    line_flops(name, pairs * (double)heads * (double)(k_dim + v_dim) * 2, t, peak_fma * (type == NT_KV_BF16 && nt_cpu_isa() == NT_ISA_AVX512_BF16 ? 2 : 1));
     free(cache.pages); free(table); free(slots); free(k); free(v); free(q); free(a.out); free(scratch);
 }
 
@@ -191,6 +217,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--isa") == 0) nt_set_isa((nt_isa)atoi(argv[i + 1]));
         else if (strcmp(argv[i], "--only") == 0) only = argv[i + 1];
     }
+    if (only && strncmp(only, "grouped", 7) == 0) { bench_grouped(only); return 0; }
     measure_peaks();
     printf("isa %s, read %.1f GB/s, f32 tile in first-level cache %.1f Gflop/s\n", nt_isa_name(nt_cpu_isa()), peak_read, peak_fma);
     bench_linear(NT_ACT_BF16, NT_BF16, 1536, 576);
@@ -206,12 +233,16 @@ int main(int argc, char **argv) {
     bench_linear(NT_ACT_Q8, NT_Q4_1, 1536, 576);
     bench_linear(NT_ACT_Q8, NT_Q4_0, 2048, 5632);
     bench_linear(NT_ACT_F32, NT_Q4_1, 1536, 576);
-    bench_attention(NT_BF16, 9, 3, 64, 512, 512);
-    bench_attention(NT_BF16, 9, 3, 64, 512, 1);
-    bench_attention(NT_BF16, 32, 4, 64, 4096, 1);
-    bench_attention(NT_BF16, 32, 4, 64, 2048, 512);
-    bench_attention(NT_F16, 9, 3, 64, 512, 512);
-    bench_attention(NT_F32, 9, 3, 64, 512, 512);
+    for (nt_kv_type type = NT_KV_F32; type <= NT_KV_E5M2; type++) {
+        bench_attention(type, 9, 3, 64, 0, 512, 512);
+        bench_attention(type, 9, 3, 64, 0, 512, 1);
+        bench_attention(type, 32, 8, 128, 0, 16384, 1);
+        bench_attention(type, 32, 4, 64, 0, 2048, 512);
+        bench_attention(type, 16, 1, 64, 512, 4096, 1);
+        bench_attention(type, 128, 1, 64, 512, 4096, 1);
+        bench_attention(type, 16, 1, 64, 512, 1024, 128);
+    }
     bench_rows();
+    if (!only) bench_grouped(only);
     return 0;
 }

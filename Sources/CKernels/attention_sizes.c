@@ -1,13 +1,8 @@
 // Sizes and page copies of the KV cache; nothing here depends on the ISA level.
-#include "include/nt_attention.h"
+#include "kv_layout.h"
 #include <string.h>
 
-static size_t element_bytes(const nt_kv_cache *c) { return c->type == NT_F32 ? 4 : 2; }
-static size_t padded(size_t dim) { return (dim + 15) / 16 * 16; }
-
-size_t nt_kv_page_bytes(const nt_kv_cache *c) {
-    return (c->kv_heads * c->block_size * (c->k_dim + padded(c->v_dim)) * element_bytes(c) + 63) / 64 * 64;
-}
+size_t nt_kv_page_bytes(const nt_kv_cache *c) { return kv_round(c->latent ? latent_page(c).bytes : kv_page(c).bytes, 64); }
 
 /// `rows` runs of `used` bytes, `stride` apart.
 static void copy_runs(char *to, const char *from, size_t rows, size_t stride, size_t used) {
@@ -18,19 +13,25 @@ void nt_kv_copy(const nt_kv_cache *c, size_t from, size_t to, size_t tokens) {
     if (from == to || tokens == 0) return;
     const char *a = (const char *)c->pages + from * c->page_stride;
     char *b = (char *)c->pages + to * c->page_stride;
-    size_t e = element_bytes(c), pair = c->type == NT_BF16 ? 2 : 1, step = pair * e;
-    size_t key_rows = c->kv_heads * c->k_dim / pair, value_row = padded(c->v_dim) * e;
-    copy_runs(b, a, key_rows, c->block_size * step, tokens * step);
-    size_t values = c->kv_heads * c->k_dim * c->block_size * e, head = c->block_size * value_row;
-    copy_runs(b + values, a + values, c->kv_heads, head, (tokens + pair - 1) / pair * pair * value_row);
+    if (c->latent) {
+        struct latent_page page = latent_page(c);
+        memcpy(b, a, tokens * page.row);
+        if (kv_is_scaled(c->type)) memcpy(b + page.scales, a + page.scales, tokens * 4);
+        return;
+    }
+    struct kv_page page = kv_page(c);
+    size_t step = page.pair * page.element;
+    copy_runs(b, a, c->kv_heads * c->k_dim / page.pair, c->block_size * step, tokens * step);
+    copy_runs(b + page.values, a + page.values, c->kv_heads, page.value_head, kv_round(tokens, page.pair) * page.v_padded * page.element);
+    if (kv_is_scaled(c->type)) copy_runs(b + page.key_scales, a + page.key_scales, 2 * c->kv_heads, c->block_size * 4, tokens * 4);
 }
 
-size_t nt_attention_partial_floats(const nt_attention_args *a) { return padded(a->cache.v_dim) + 16; }
+size_t nt_attention_partial_floats(const nt_attention_args *a) { return kv_round(a->cache.v_dim, a->cache.latent ? 32 : 16) + 16; }
 
 size_t nt_attention_scratch_bytes(const nt_attention_args *a) {
-    size_t rows = 8, tile = 128;                               // ATT_ROWS and ATT_TILE of body/attention.h
-    size_t bytes = rows * (2 * nt_attention_partial_floats(a) * 4 + tile * 6 + a->cache.k_dim * 4);
-    return (bytes + 63) / 64 * 64;
+    size_t rows = 8, held = a->cache.latent ? 32 : rows, tile = 128;   // ATT_ROWS, LAT_ROWS and ATT_TILE of body/*attention.h
+    size_t query = a->cache.latent ? kv_round(a->cache.v_dim, 32) + kv_round(a->cache.k_dim - a->cache.v_dim, 32) : a->cache.k_dim;
+    return kv_round(2 * held * nt_attention_partial_floats(a) * 4 + rows * (tile * 6 + query * 4), 64);
 }
 
 size_t nt_attention_splits(const nt_attention_args *a, size_t token_end) {

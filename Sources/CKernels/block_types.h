@@ -30,7 +30,25 @@ static inline void k4_scale_min(const uint8_t *s, int j, uint8_t *scale, uint8_t
     }
 }
 
-/// Unsigned codes of 32 consecutive elements, number b of a row, for the packable types (Q8_0: code + 128).
+/// 6-bit scale number j (0..<16) of Q3_K, -32...31.
+static inline int q3_scale(const uint8_t *block, int j) {
+    const uint8_t *s = block + 96;
+    int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4, high = s[8 + j % 4] >> (2 * (j / 4)) & 3;
+    return (low | high << 4) - 32;
+}
+/// 6-bit scale number j (0..<8) of IQ4_XS, -32...31.
+static inline int iq4_scale(const uint8_t *block, int j) {
+    int low = block[4 + j / 2] >> (4 * (j % 2)) & 15, high = read_u16(block + 2) >> (2 * j) & 3;
+    return (low | high << 4) - 32;
+}
+/// Bits of 2^(e - 128) as float: the block scale of MXFP4, halved as its table is doubled.
+static inline uint32_t e8m0_half_bits(uint8_t e) { return e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23; }
+
+#define IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+/// Twice the e2m1 values; the block scale is halved to match.
+#define MXFP4_VALUES 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+
+/// Unsigned codes of 32 consecutive elements, number b of a row, for the packable types (Q8_0: code + 128; tables: index).
 static inline void block_codes(nt_type type, const uint8_t *row, size_t b, uint8_t *u) {
     switch (type) {
     case NT_Q8_0: {
@@ -69,6 +87,20 @@ static inline void block_codes(nt_type type, const uint8_t *row, size_t b, uint8
         const uint8_t *l = s + 64 * half + 32 * (quarter & 1), *h = s + 128 + 32 * half;
         int low = quarter >= 2 ? 4 : 0, high = (int)(2 * quarter);
         for (int i = 0; i < 32; i++) u[i] = (uint8_t)((l[i] >> low & 15) | (h[i] >> high & 3) << 4);
+        break;
+    }
+    case NT_Q2_K: case NT_Q3_K: {
+        const uint8_t *s = row + b / 8 * (type == NT_Q2_K ? 84 : 110), *q = s + (type == NT_Q2_K ? 16 : 32) + b % 8 / 4 * 32;
+        int shift = (int)(b % 4 * 2), bit = (int)(b % 8);
+        for (int i = 0; i < 32; i++) {
+            u[i] = q[i] >> shift & 3;
+            if (type == NT_Q3_K) u[i] |= (uint8_t)((s[i] >> bit & 1) << 2);
+        }
+        break;
+    }
+    case NT_IQ4_NL: case NT_IQ4_XS: case NT_MXFP4: {
+        const uint8_t *q = type == NT_IQ4_NL ? row + b * 18 + 2 : type == NT_MXFP4 ? row + b * 17 + 1 : row + b / 8 * 136 + 8 + b % 8 * 16;
+        for (int i = 0; i < 16; i++) { u[i] = q[i] & 15; u[i + 16] = q[i] >> 4; }
         break;
     }
     default: memset(u, 0, 32);

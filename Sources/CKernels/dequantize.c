@@ -1,5 +1,5 @@
 // Stored rows of any type to f32, exactly as ggml's reference does it.
-#include "block_types.h"
+#include "expand.h"
 #include "include/nt_quantize.h"
 
 typedef void block_to_f32(const uint8_t *block, float *y);
@@ -44,17 +44,12 @@ static void q2_k(const uint8_t *b, float *y) {
     }
 }
 static void q3_k(const uint8_t *b, float *y) {
-    const uint8_t *mask = b, *q = b + 32, *s = b + 96;
+    const uint8_t *mask = b, *q = b + 32;
     float d = read_half(b + 108);
-    int scale[16];
-    for (int j = 0; j < 16; j++) {
-        int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4, high = s[8 + j % 4] >> (2 * (j / 4)) & 3;
-        scale[j] = (low | high << 4) - 32;
-    }
     for (int i = 0; i < 256; i++) {
         int half = i / 128, shift = i % 128 / 32 * 2;
         int code = (q[32 * half + i % 32] >> shift & 3) - (mask[i % 32] >> (i / 32) & 1 ? 0 : 4);
-        y[i] = d * (float)scale[i / 16] * (float)code;
+        y[i] = d * (float)q3_scale(b, i / 16) * (float)code;
     }
 }
 static void q45_k(nt_type type, const uint8_t *b, float *y) {
@@ -77,15 +72,7 @@ static void q6_k(const uint8_t *b, float *y) {
         for (int i = 0; i < 32; i++) y[32 * j + i] = d * (float)(int8_t)b[192 + 2 * j + i / 16] * (float)(u[i] - 32);
     }
 }
-static void q8_k(const uint8_t *b, float *y) {
-    float d;
-    memcpy(&d, b, 4);
-    for (int i = 0; i < 256; i++) y[i] = d * (float)(int8_t)b[4 + i];
-}
-
-static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-/// Twice the e2m1 values; the block scale is halved to match.
-static const int8_t mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const int8_t iq4_values[16] = {IQ4_VALUES}, mxfp4_values[16] = {MXFP4_VALUES};
 
 static void nibble_table(const int8_t *values, float d, const uint8_t *q, float *y) {
     for (int i = 0; i < 16; i++) {
@@ -96,14 +83,10 @@ static void nibble_table(const int8_t *values, float d, const uint8_t *q, float 
 static void iq4_nl(const uint8_t *b, float *y) { nibble_table(iq4_values, read_half(b), b + 2, y); }
 static void iq4_xs(const uint8_t *b, float *y) {
     float d = read_half(b);
-    uint16_t high = read_u16(b + 2);
-    for (int j = 0; j < 8; j++) {
-        int scale = (b[4 + j / 2] >> (4 * (j % 2)) & 15) | (high >> (2 * j) & 3) << 4;
-        nibble_table(iq4_values, d * (float)(scale - 32), b + 8 + 16 * j, y + 32 * j);
-    }
+    for (int j = 0; j < 8; j++) nibble_table(iq4_values, d * (float)iq4_scale(b, j), b + 8 + 16 * j, y + 32 * j);
 }
 static void mxfp4(const uint8_t *b, float *y) {
-    uint32_t bits = b[0] < 2 ? 0x00200000u << b[0] : (uint32_t)(b[0] - 1) << 23;   // 2^(e - 128)
+    uint32_t bits = e8m0_half_bits(b[0]);
     float d;
     memcpy(&d, &bits, 4);
     nibble_table(mxfp4_values, d, b + 1, y);
@@ -121,12 +104,19 @@ static block_to_f32 *block_function(nt_type type) {
     case NT_Q4_K: return q4_k;
     case NT_Q5_K: return q5_k;
     case NT_Q6_K: return q6_k;
-    case NT_Q8_K: return q8_k;
     case NT_IQ4_NL: return iq4_nl;
     case NT_IQ4_XS: return iq4_xs;
     case NT_MXFP4: return mxfp4;
     default: return 0;
     }
+}
+
+/// A block by way of its expansion.
+static void expanded(nt_type type, const uint8_t *b, float *y) {
+    uint8_t u[256];
+    float s[16];
+    expand_block(type, b, u, s, 8, 1);
+    for (size_t i = 0; i < nt_block_elements(type); i++) y[i] = s[i / 16] * (float)(u[i] - 128);
 }
 
 bool nt_dequantize_row(nt_type type, const void *src, float *dst, size_t k) {
@@ -138,8 +128,11 @@ bool nt_dequantize_row(nt_type type, const void *src, float *dst, size_t k) {
     }
     block_to_f32 *block = block_function(type);
     size_t elements = nt_block_elements(type), bytes = nt_block_bytes(type);
-    if (!block || k % elements != 0) return false;
+    if ((!block && !type_is_expanded(type)) || k % elements != 0) return false;
     const uint8_t *b = src;
-    for (size_t i = 0; i < k; i += elements, b += bytes) block(b, dst + i);
+    for (size_t i = 0; i < k; i += elements, b += bytes) {
+        if (block) block(b, dst + i);
+        else expanded(type, b, dst + i);
+    }
     return true;
 }

@@ -1,5 +1,6 @@
 // Chooses the level once and forwards every public kernel through the table.
 #include "table.h"
+#include "expand.h"
 #include "layouts.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ static void fill(nt_isa level) {
 void nt_kernels_init(void) {
     int empty = 0;
     if (atomic_compare_exchange_strong(&state, &empty, 1)) {
+        nt_codebooks_init();
         fill(nt_cpu_best_isa());
         atomic_store_explicit(&state, 2, memory_order_release);
     }
@@ -66,16 +68,18 @@ const char *nt_isa_name(nt_isa level) {
 
 bool nt_linear_supports(nt_act act, nt_type weight) {
     switch (act) {
-    case NT_ACT_F32: return weight == NT_F32 || weight == NT_F16 || weight == NT_BF16 || nt_type_is_packable(weight);
+    case NT_ACT_F32: return nt_block_elements(weight) > 0;
     case NT_ACT_BF16: return weight == NT_BF16;
-    case NT_ACT_Q8: return nt_type_is_packable(weight);
+    case NT_ACT_Q8: return nt_block_elements(weight) > 1;
     }
     return false;
 }
 
 void nt_linear(const nt_linear_args *a) {
     if (a->m == 0 || a->n_begin >= a->n_end) return;
-    if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    if (a->grouped) nt_kernels.linear_grouped(a);
+    else if (nt_type_is_packable(a->w_type)) nt_kernels.linear_packed(a);
+    else if (type_is_expanded(a->w_type)) nt_kernels.linear_expanded(a);
     else nt_kernels.linear_rows(a);
 }
 
@@ -122,16 +126,16 @@ void nt_kv_write(const nt_kv_cache *cache, const float *k, size_t k_stride, cons
                  const int64_t *slots, size_t token_begin, size_t token_end, size_t head_begin, size_t head_end) {
     nt_kernels.kv_write(cache, k, k_stride, v, v_stride, slots, token_begin, token_end, head_begin, head_end);
 }
-void nt_attention(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end, void *scratch) {
-    nt_kernels.attention(args, kv_head, token_begin, token_end, scratch);
+void nt_attention(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end, void *scratch) {
+    nt_kernels.attention(args, head_begin, head_end, token_begin, token_end, scratch);
 }
-void nt_attention_partial(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_partial(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t split, float *partials, void *scratch) {
-    nt_kernels.attention_partial(args, kv_head, token_begin, token_end, split, partials, scratch);
+    nt_kernels.attention_partial(args, head_begin, head_end, token_begin, token_end, split, partials, scratch);
 }
-void nt_attention_combine(const nt_attention_args *args, size_t kv_head, size_t token_begin, size_t token_end,
+void nt_attention_combine(const nt_attention_args *args, size_t head_begin, size_t head_end, size_t token_begin, size_t token_end,
                           size_t splits, float *partials) {
-    nt_kernels.attention_combine(args, kv_head, token_begin, token_end, splits, partials);
+    nt_kernels.attention_combine(args, head_begin, head_end, token_begin, token_end, splits, partials);
 }
 
 // ---- sampling ----

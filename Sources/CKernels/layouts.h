@@ -27,8 +27,11 @@ static inline struct q8_layout q8_layout(size_t k) {
 /// - 4-bit types: 4 vectors of 64 bytes; vector i has group i in its low nibbles and group i + 4 in its high ones.
 /// - 5-bit types: then 64 bytes of fifth bits; bit g of each byte belongs to group g.
 /// - Q6_K: then 2 x 64 bytes of two upper bits; bits 2j, 2j+1 of vector h belong to group 4h + j.
-/// subs: f16 d[16] (and f16 m[16] for Q4_1, Q5_1); Q4_K, Q5_K: u8 scale[16], u8 min[16]; Q6_K: i8 scale[2][16], one a
-/// half block. supers: f16 d[16] and, Q4_K and Q5_K, f16 dmin[16].
+/// - Q2_K: 2 x 64 bytes of two bits, as the upper ones of Q6_K. Q3_K: the same and 64 bytes of third bits, as fifth bits.
+/// - IQ4_NL, IQ4_XS, MXFP4: indices into their table of 16 values, as 4-bit types.
+/// subs: f16 d[16] (and f16 m[16] for Q4_1, Q5_1); MXFP4: bf16 d[16]; Q4_K, Q5_K: u8 scale[16], u8 min[16]; Q6_K, Q3_K: i8
+/// scale[2][16], one a half block; Q2_K: u8 [2][16], scale low and min high nibble; IQ4_XS: i8 scale[16].
+/// supers: f16 d[16] and, Q2_K, Q4_K and Q5_K, f16 dmin[16].
 struct panel_layout {
     size_t code_bytes, sub_bytes, super_bytes;
 };
@@ -42,6 +45,10 @@ static inline struct panel_layout panel_layout(nt_type type) {
     case NT_Q4_K: return (struct panel_layout){256, 32, 64};
     case NT_Q5_K: return (struct panel_layout){320, 32, 64};
     case NT_Q6_K: return (struct panel_layout){384, 32, 32};
+    case NT_Q2_K: return (struct panel_layout){128, 32, 64};
+    case NT_Q3_K: return (struct panel_layout){192, 32, 32};
+    case NT_IQ4_NL: case NT_MXFP4: return (struct panel_layout){256, 32, 0};
+    case NT_IQ4_XS: return (struct panel_layout){256, 16, 32};
     default: return (struct panel_layout){0, 0, 0};
     }
 }

@@ -1,5 +1,5 @@
 // Repacks GGUF block types into panels of 16 rows; the layout is in layouts.h.
-#include "block_types.h"
+#include "expand.h"
 #include "include/nt_linear.h"
 #include "layouts.h"
 
@@ -11,8 +11,8 @@ size_t nt_packed_bytes(nt_type type, size_t n, size_t k) {
 }
 
 size_t nt_linear_scratch_bytes(nt_act act, nt_type weight, size_t m, size_t k) {
-    (void)act; (void)weight; (void)m; (void)k;
-    return 0;
+    if (act == NT_ACT_BF16 || !type_is_expanded(weight)) return 0;
+    return (m <= 8 && k > 256 ? 256 : k) * 20;
 }
 
 /// One row's 32 codes into the block's groups.
@@ -20,6 +20,11 @@ static void place_codes(nt_type type, uint8_t *codes, size_t row, const uint8_t 
     for (size_t i = 0; i < 32; i++) {
         size_t group = i / 4, at = 4 * row + i % 4;
         if (type == NT_Q8_0) { codes[64 * group + at] = u[i]; continue; }
+        if (type == NT_Q2_K || type == NT_Q3_K) {
+            codes[64 * (group / 4) + at] |= (uint8_t)((u[i] & 3) << (2 * (group % 4)));
+            if (type == NT_Q3_K) codes[128 + at] |= (uint8_t)((u[i] >> 2) << group);
+            continue;
+        }
         codes[64 * (group % 4) + at] |= (uint8_t)((u[i] & 15) << (group < 4 ? 0 : 4));
         uint8_t high = u[i] >> 4;
         if (type == NT_Q6_K) codes[256 + 64 * (group / 4) + at] |= (uint8_t)(high << (2 * (group % 4)));
@@ -31,7 +36,7 @@ static void place_codes(nt_type type, uint8_t *codes, size_t row, const uint8_t 
 static void place_scales(nt_type type, const uint8_t *row, size_t b, size_t r, uint8_t *sub, uint8_t *super) {
     switch (type) {
     case NT_Q8_0: memcpy(sub + 2 * r, row + b * 34, 2); break;
-    case NT_Q4_0: memcpy(sub + 2 * r, row + b * 18, 2); break;
+    case NT_Q4_0: case NT_IQ4_NL: memcpy(sub + 2 * r, row + b * 18, 2); break;
     case NT_Q5_0: memcpy(sub + 2 * r, row + b * 22, 2); break;
     case NT_Q4_1: case NT_Q5_1: {
         const uint8_t *block = row + b * (type == NT_Q4_1 ? 20 : 24);
@@ -51,6 +56,31 @@ static void place_scales(nt_type type, const uint8_t *row, size_t b, size_t r, u
         sub[r] = block[192 + 2 * (b % 8)];
         sub[16 + r] = block[192 + 2 * (b % 8) + 1];
         memcpy(super + 2 * r, block + 208, 2);
+        break;
+    }
+    case NT_Q2_K: {
+        const uint8_t *block = row + b / 8 * 84;
+        sub[r] = block[2 * (b % 8)];
+        sub[16 + r] = block[2 * (b % 8) + 1];
+        memcpy(super + 2 * r, block + 80, 2);
+        memcpy(super + 32 + 2 * r, block + 82, 2);
+        break;
+    }
+    case NT_Q3_K: {
+        const uint8_t *block = row + b / 8 * 110;
+        for (size_t half = 0; half < 2; half++) sub[16 * half + r] = (uint8_t)q3_scale(block, (int)(2 * (b % 8) + half));
+        memcpy(super + 2 * r, block + 108, 2);
+        break;
+    }
+    case NT_IQ4_XS: {
+        const uint8_t *block = row + b / 8 * 136;
+        sub[r] = (uint8_t)iq4_scale(block, (int)(b % 8));
+        memcpy(super + 2 * r, block, 2);
+        break;
+    }
+    case NT_MXFP4: {
+        uint16_t high = (uint16_t)(e8m0_half_bits(row[b * 17]) >> 16);
+        memcpy(sub + 2 * r, &high, 2);
         break;
     }
     default: break;

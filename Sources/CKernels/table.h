@@ -7,6 +7,8 @@
 struct nt_table {
     void (*linear_rows)(const nt_linear_args *);
     void (*linear_packed)(const nt_linear_args *);
+    void (*linear_grouped)(const nt_linear_args *);
+    void (*linear_expanded)(const nt_linear_args *);
     void (*quantize_rows_q8)(const float *, size_t, size_t, size_t, void *, size_t);
     void (*f32_to_bf16)(const float *, uint16_t *, size_t);
     void (*f32_to_f16)(const float *, uint16_t *, size_t);
@@ -27,9 +29,9 @@ struct nt_table {
     void (*rope)(float *, size_t, size_t, size_t, size_t, size_t, const float *, const float *, const int32_t *, nt_rope_style);
     void (*kv_write)(const nt_kv_cache *, const float *, size_t, const float *, size_t, const int64_t *,
                      size_t, size_t, size_t, size_t);
-    void (*attention)(const nt_attention_args *, size_t, size_t, size_t, void *);
-    void (*attention_partial)(const nt_attention_args *, size_t, size_t, size_t, size_t, float *, void *);
-    void (*attention_combine)(const nt_attention_args *, size_t, size_t, size_t, size_t, float *);
+    void (*attention)(const nt_attention_args *, size_t, size_t, size_t, size_t, void *);
+    void (*attention_partial)(const nt_attention_args *, size_t, size_t, size_t, size_t, size_t, float *, void *);
+    void (*attention_combine)(const nt_attention_args *, size_t, size_t, size_t, size_t, size_t, float *);
     size_t (*argmax)(const float *, size_t);
     float (*max)(const float *, size_t);
     float (*sum_exp)(const float *, size_t, float);

@@ -13,7 +13,9 @@ package protocol Backend: AnyObject {
 
     /// A matrix `[Σ outputs, inputs]` out of parts stacked along the outputs (fused projections), each `[outputs, inputs]` as stored.
     /// - Parameter biases: one per part, `[outputs]` or nil; empty for none.
-    func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix
+    func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix
+    /// One small matrix a head, each `[outputs, inputs]` as stored, or its transpose where `transposed`.
+    func makeHeadMatrices(_ heads: [StoredWeight], transposed: Bool) throws -> HeadMatrices
     func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable
     /// Parameters as float32, whatever they are stored in.
     func makeVector(_ values: TensorView) throws -> Vector
@@ -24,6 +26,15 @@ package protocol Backend: AnyObject {
     /// Bytes that one block takes in all layers of the largest group.
     func bytesPerBlock(_ layout: KVCacheLayout) -> Int
     func makeCache(_ layout: KVCacheLayout, blockCount: Int) throws
+
+    // MARK: Adapters
+
+    /// Where adapters can attach: the modules of all matrices made so far.
+    var adapterTargets: [AdapterTarget] { get }
+    /// Makes an adapter known as `id` (above 0) to the steps that follow. All its modules must be targets of these shapes.
+    func install(_ adapter: LowRankAdapter, as id: Int32) throws
+    /// Forgets an adapter that no later batch names.
+    func removeAdapter(_ id: Int32)
 
     // MARK: A step
 
@@ -39,12 +50,23 @@ package protocol Backend: AnyObject {
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor)
+    /// `y = Σ weight[k] * expert[k](input)` over the experts that each token chooses, plus the shared expert.
+    /// - Parameter input: `.plain` or `.normed`, `[T, hidden]`; `y` is another tensor.
+    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// Rotates queries and keys, writes keys and values to the cache, attends.
     /// - Parameters:
     ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
-    func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
+    /// Multi-head latent attention: norms and rotates the latents, writes them to the cache, rotates the queries' rotary parts, attends.
+    /// - Parameters:
+    ///   - queries: `[T, heads * rank]`, in the space of the latents.
+    ///   - rotary: the `spec.rotary` elements of each query head that are rotated; changed in place.
+    ///   - latents: `[T, rank + rotary]`; changed in place.
+    ///   - out: `[T, heads * rank]`, mixtures of latents; may be `queries`.
+    func latentAttention(_ queries: Tensor, rotary: HeadColumns, latents: Tensor, _ spec: LatentAttentionSpec, into out: Tensor)
+    /// `y[t, h] = x[t, h] W[h]ᵀ`: each head's columns by a matrix of their own.
+    func linearPerHead(_ x: HeadColumns, _ matrices: HeadMatrices, into y: HeadColumns)
     /// `y` may be `x`.
     func norm(_ x: Tensor, _ norm: Norm, into y: Tensor)
     /// `y += scale * x`.
@@ -64,26 +86,55 @@ package protocol Backend: AnyObject {
     func parallelFor(_ count: Int, _ body: (Int) -> Void)
 }
 
+extension Backend {
+    /// A matrix out of parts of plain or GGUF types.
+    package func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix {
+        try makeMatrix(parts.map(StoredWeight.dense), biases: biases)
+    }
+}
+
+/// What one layer keeps of a token in the KV cache.
+package enum KVPage: Sendable, Hashable {
+    /// A key and a value for each KV head.
+    case heads(kvHeads: Int, headDimension: Int, valueDimension: Int)
+    /// One latent of `rank` elements and a rotated part, shared by all heads (multi-head latent attention).
+    case latent(rank: Int, rotary: Int)
+}
+
 /// Shape of the KV cache over all layers: what a block holds.
 package struct KVCacheLayout: Sendable, Equatable {
     package var groups: [KVCacheGroup]
     /// Layers in each group; a block has room for the largest number.
     package var layersPerGroup: [Int]
     package var blockSize: Int
-    package var kvHeads: Int
-    package var headDimension: Int
-    package var valueDimension: Int
+    /// What the layers keep, each kind once: a block gives every layer the room of the largest.
+    package var pages: [KVPage]
 
-    package init(groups: [KVCacheGroup], layersPerGroup: [Int], blockSize: Int, kvHeads: Int, headDimension: Int, valueDimension: Int) {
+    package init(groups: [KVCacheGroup], layersPerGroup: [Int], blockSize: Int, pages: [KVPage]) {
         self.groups = groups
         self.layersPerGroup = layersPerGroup
         self.blockSize = blockSize
-        self.kvHeads = kvHeads
-        self.headDimension = headDimension
-        self.valueDimension = valueDimension
+        self.pages = pages
+    }
+
+    /// All layers with the same heads.
+    package init(groups: [KVCacheGroup], layersPerGroup: [Int], blockSize: Int, kvHeads: Int, headDimension: Int, valueDimension: Int) {
+        self.init(
+            groups: groups, layersPerGroup: layersPerGroup, blockSize: blockSize,
+            pages: [.heads(kvHeads: kvHeads, headDimension: headDimension, valueDimension: valueDimension)])
     }
 
     package var layersPerBlock: Int { layersPerGroup.max() ?? 0 }
+
+    /// KV heads of the layer that has the fewest; a latent is one.
+    package var fewestHeads: Int {
+        pages.map { page in
+            switch page {
+            case .heads(let kvHeads, _, _): kvHeads
+            case .latent: 1
+            }
+        }.min() ?? 1
+    }
 }
 
 /// Why a backend cannot do what was asked.
@@ -92,11 +143,13 @@ package enum BackendError: Error, CustomStringConvertible {
     case unsupportedWeight(dtype: DType, reason: String)
     case shapeMismatch(String)
     case batchTooLarge(String)
+    case unknownAdapter(Int32)
 
     package var description: String {
         switch self {
         case .outOfMemory(let what, let byteCount): "not enough memory for \(what) (\(byteCount >> 20) MiB)"
         case .unsupportedWeight(let dtype, let reason): "weights of type \(dtype) cannot be used: \(reason)"
+        case .unknownAdapter(let id): "the batch names adapter \(id), which is not installed"
         case .shapeMismatch(let text), .batchTooLarge(let text): text
         }
     }

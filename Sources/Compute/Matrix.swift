@@ -36,6 +36,21 @@ package struct MatrixModule: Sendable, Equatable {
     }
 }
 
+/// One weight matrix `[outputs, inputs]` for each head of an attention layer. Made by a backend, used with that backend only.
+package final class HeadMatrices {
+    package let heads: Int
+    package let outputs: Int
+    package let inputs: Int
+    package let storage: AnyObject
+
+    package init(heads: Int, outputs: Int, inputs: Int, storage: AnyObject) {
+        self.heads = heads
+        self.outputs = outputs
+        self.inputs = inputs
+        self.storage = storage
+    }
+}
+
 /// A table of embeddings `[rows, columns]`, looked up by row.
 package final class EmbeddingTable {
     package let rows: Int

@@ -38,6 +38,8 @@ package struct Mixture {
                 throw .shapeMismatch("the shared expert's gate is [\(gate.outputs), \(gate.inputs)], not [1, \(router.inputs)]")
             }
         }
+        // Which rows an expert gets changes from token to token: adapters cannot attach here yet.
+        for matrix in [router] + gateUp + down + (shared.map { [$0.gateUp, $0.down, $0.gate].compactMap(\.self) } ?? []) { matrix.modules = [] }
         self.router = router
         self.routing = routing
         self.correctionBias = correctionBias

@@ -110,6 +110,43 @@ package struct AttentionSpec {
     package var projectionColumns: Int { (heads + kvHeads) * headDimension + kvHeads * valueDimension }
 }
 
+/// Multi-head latent attention of one layer (DeepSeek-V2, arXiv 2405.04434): the cache holds one latent a token, key and value of all heads.
+package struct LatentAttentionSpec {
+    package var heads: Int
+    /// Elements of a latent.
+    package var rank: Int
+    /// Elements of the rotated part, beside the latent.
+    package var rotary: Int
+    /// Factor on `q·k`.
+    package var scale: Float
+    package var rope: RopeHandle?
+    /// Norm of the latent, before it is cached.
+    package var latentNorm: Norm?
+    /// KV cache group of the layer, and the layer's place among the group's layers.
+    package var cacheGroup: Int = 0
+    package var cacheLayer: Int = 0
+
+    package init(heads: Int, rank: Int, rotary: Int, scale: Float) {
+        self.heads = heads
+        self.rank = rank
+        self.rotary = rotary
+        self.scale = scale
+    }
+}
+
+/// Columns of a tensor that belong to heads: head `h` has those from `offset + h * stride` on. On the CPU both are even.
+package struct HeadColumns {
+    package var tensor: Tensor
+    package var offset: Int
+    package var stride: Int
+
+    package init(_ tensor: Tensor, offset: Int = 0, stride: Int) {
+        self.tensor = tensor
+        self.offset = offset
+        self.stride = stride
+    }
+}
+
 /// A rotary embedding known to a backend.
 package struct RopeHandle: Sendable, Equatable {
     package let index: Int

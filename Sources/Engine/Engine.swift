@@ -13,7 +13,7 @@ package final class Engine: Sendable {
     /// What the model gives instead of tokens; nil where it generates.
     package let pooled: PooledOutput?
     let capacity: CacheCapacity
-    private let inbox: Mailbox<Inbox>
+    let inbox: Mailbox<Inbox>
     private let status: EngineStatus
     private let hashKey: HashKey
 
@@ -65,6 +65,7 @@ package final class Engine: Sendable {
         let limits = (requests: configuration.maxWaitingRequests, tokens: configuration.maxWaitingTokens)
         let id: RequestID = try inbox.post { inbox throws(EngineError) in
             guard inbox.isAccepting, !inbox.isStopping else { throw .notAccepting }
+            if let adapter = request.loraID, !inbox.adapters.contains(adapter) { throw .unknownAdapter(adapter) }
             if inbox.waitingRequests >= limits.requests {
                 inbox.rejections += 1
                 throw .queueFull(waiting: inbox.waitingRequests, limit: limits.requests)

@@ -39,6 +39,7 @@ extension EngineConfiguration {
         guard scheduler.watermark >= 0, scheduler.watermark < 1 else {
             throw ConfigurationError(setting: "watermark", value: "\(scheduler.watermark)", expectation: "must be within [0, 1)")
         }
+        if let limit = scheduler.adapters { try require(limit >= 1, "max_loras", limit, "must be at least 1") }
         try require(maxWaitingRequests >= 1, "max_num_queued_reqs", maxWaitingRequests, "must be at least 1")
     }
 }

@@ -24,6 +24,8 @@ package struct SchedulerLimits: Sendable, Equatable {
     /// Blocks kept free on admission so that running sequences can grow, as a fraction of the pool.
     package var watermark = 0.01
     package var policy = SchedulingPolicy.fcfs
+    /// Adapters that may run at once (max_loras); requests for further ones wait, and others pass them. nil is no limit.
+    package var adapters: Int? = nil
 
     package init() {}
 }

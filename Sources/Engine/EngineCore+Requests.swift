@@ -13,7 +13,7 @@ extension EngineCore {
         stop.minTokens = parameters.minTokens
         stop.maxTokens = parameters.maxTokens ?? .max
 
-        let record = RequestRecord(
+        var record = RequestRecord(
             id: submission.id, stream: submission.stream, plan: plan, arrival: submission.arrival, seed: submission.seed,
             makeConstraint: request.makeConstraint, promptCount: request.promptTokenIDs.count,
             knownCount: request.promptTokenIDs.count + request.outputTokensSoFar.count, maxTokens: parameters.maxTokens, slots: [],
@@ -24,6 +24,8 @@ extension EngineCore {
             finishAtOnce(record, end, output: request.outputTokensSoFar.count)
             return
         }
+        record.adapter = request.loraID
+        adapterUse.begin(request.loraID)
         let index = store(record)
 
         let root = BlockHash.root(of: request, scheduler.cache.spec, key: hashKey)
@@ -31,6 +33,7 @@ extension EngineCore {
         var new = NewSequence(prompt: request.promptTokenIDs, blocks: blocks, stop: stop, order: nextOrder)
         nextOrder += 1
         new.outputSoFar = request.outputTokensSoFar
+        new.adapter = request.loraID ?? 0
         new.priority = configuration.scheduler.policy == .priority ? request.priority : 0
         new.moreChoices = parameters.n - 1
         new.wantsPromptLogprobs = parameters.promptLogprobs != nil
@@ -131,6 +134,7 @@ extension EngineCore {
         requests[index] = nil
         vacantRequests.append(index)
         requestIndex[record.id] = nil
+        endUse(of: record.adapter)
     }
 
     /// Ends one choice by itself, and the request with the last of them.

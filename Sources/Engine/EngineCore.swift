@@ -19,6 +19,7 @@ struct EngineCore {
     /// Indexed by scheduler slot.
     var choices: [ChoiceRecord] = []
     var sampling: SamplingStage
+    var adapterUse = AdapterUse()
     var deliveries: [Delivery] = []
     var nextOrder: UInt64 = 0
     /// Set by the inbox.
@@ -66,16 +67,22 @@ struct EngineCore {
         let isIdle = scheduler.isIdle
         let mail = inbox.wait(until: { !isIdle || $0.hasMail }) { inbox in
             let mail = Mail(
-                submissions: inbox.submissions, cancellations: inbox.cancellations, cancelsAll: inbox.cancelsAll, resets: inbox.resets)
+                submissions: inbox.submissions, cancellations: inbox.cancellations, cancelsAll: inbox.cancelsAll, resets: inbox.resets,
+                adapterLoads: inbox.adapterLoads, adapterUnloads: inbox.adapterUnloads)
             if !inbox.submissions.isEmpty { inbox.submissions = [] }
             if !inbox.cancellations.isEmpty { inbox.cancellations = [] }
             if !inbox.resets.isEmpty { inbox.resets = [] }
+            if !inbox.adapterLoads.isEmpty { inbox.adapterLoads = [] }
+            if !inbox.adapterUnloads.isEmpty { inbox.adapterUnloads = [] }
             inbox.cancelsAll = false
             deadline = inbox.deadline
             isStopping = inbox.isStopping
             return mail
         }
+        install(mail.adapterLoads)
+        // Before the unloads, since these requests were accepted before them.
         for submission in mail.submissions { admit(submission) }
+        unload(mail.adapterUnloads)
         if mail.cancelsAll {
             for id in Array(requestIndex.keys) { abort(id) }
         }
@@ -92,6 +99,8 @@ struct EngineCore {
         let cancellations: [RequestID]
         let cancelsAll: Bool
         let resets: [CheckedContinuation<Bool, Never>]
+        let adapterLoads: [Inbox.AdapterLoad]
+        let adapterUnloads: [Int32]
         var isEmpty: Bool { submissions.isEmpty && cancellations.isEmpty && !cancelsAll && resets.isEmpty }
     }
 
@@ -111,14 +120,16 @@ struct EngineCore {
         publishGauges()
         delivery.hand(over: &deliveries)
         delivery.close()
-        let (waiters, lateResets) = inbox.withLock { inbox in
+        let (waiters, lateResets, lateLoads) = inbox.withLock { inbox in
             inbox.hasStopped = true
             defer {
                 inbox.stopWaiters = []
                 inbox.resets = []
+                inbox.adapterLoads = []
             }
-            return (inbox.stopWaiters, inbox.resets)
+            return (inbox.stopWaiters, inbox.resets, inbox.adapterLoads)
         }
+        for load in lateLoads { load.done.resume(returning: .failure(.notAccepting)) }
         for reset in lateResets { reset.resume(returning: false) }
         for waiter in waiters { waiter.resume() }
     }

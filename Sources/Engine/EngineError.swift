@@ -14,6 +14,8 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case promptExceedsCache(tokens: Int, capacity: Int)
     /// Maps to 400: text asked of a model that pools, or the other way round.
     case wrongTask(modelPools: Bool)
+    /// Maps to 404: the adapter was never loaded, or is unloaded.
+    case unknownAdapter(Int32)
     /// Maps to 503.
     case queueFull(waiting: Int, limit: Int)
     /// Maps to 503.
@@ -39,6 +41,7 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
             "the prompt has \(tokens) tokens but the whole KV cache holds \(capacity); shorten the prompt or give the cache more memory"
         case .wrongTask(let modelPools):
             modelPools ? "this model gives embeddings or class scores and generates no text" : "this model generates text and gives no embeddings"
+        case .unknownAdapter(let id): "adapter \(id) is not loaded any more"
         case .queueFull(let waiting, let limit): "\(waiting) requests are waiting and the limit is \(limit); try again later"
         case .tokenQueueFull(let waiting, let limit): "\(waiting) prompt tokens are waiting and the limit is \(limit); try again later"
         case .notAccepting: "the engine is shutting down and takes no more requests"

@@ -19,7 +19,7 @@ package struct EngineRequest: Sendable {
     package var priority: Int = 0
     /// Requests share cached prefixes only with requests of the same salt; nil shares with nil.
     package var cacheSalt: String? = nil
-    /// Opaque; keeps cached prefixes apart.
+    /// As `Engine.load` numbered the adapter; nil is the bare model. Cached prefixes are not shared between adapters.
     package var loraID: Int32? = nil
     /// When the client's request came in, in `MonotonicTime`; nil is the moment of `submit`.
     package var arrival: MonotonicTime? = nil

@@ -1,3 +1,5 @@
+internal import Step
+
 /// What other threads ask of the engine, and the queue's fill that decides on admission. Guarded by its mailbox.
 struct Inbox {
     /// An accepted request on its way to the scheduler.
@@ -11,7 +13,19 @@ struct Inbox {
         let arrival: MonotonicTime
     }
 
+    /// An adapter on its way to the runner.
+    struct AdapterLoad {
+        let id: Int32
+        let adapter: any StepAdapter
+        let done: CheckedContinuation<Result<Void, AdapterError>, Never>
+    }
+
     var submissions: [Submission] = []
+    var adapterLoads: [AdapterLoad] = []
+    var adapterUnloads: [Int32] = []
+    /// Adapters that requests may name.
+    var adapters: Set<Int32> = []
+    var nextAdapterID: Int32 = 1
     var cancellations: [RequestID] = []
     var cancelsAll = false
     var resets: [CheckedContinuation<Bool, Never>] = []
@@ -30,6 +44,6 @@ struct Inbox {
     mutating func cancel(_ id: RequestID) { cancellations.append(id) }
 
     var hasMail: Bool {
-        !submissions.isEmpty || !cancellations.isEmpty || cancelsAll || !resets.isEmpty || isStopping || deadline != nil
+        !submissions.isEmpty || !adapterLoads.isEmpty || !adapterUnloads.isEmpty || !cancellations.isEmpty || cancelsAll || !resets.isEmpty || isStopping || deadline != nil
     }
 }

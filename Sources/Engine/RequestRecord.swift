@@ -23,6 +23,7 @@ struct RequestRecord {
     var preemptions = 0
     var cachedTokens = 0
     let choices: Int
+    var adapter: Int32? = nil
 }
 
 /// What the engine keeps of one choice; indexed by the scheduler's slot.

@@ -16,6 +16,7 @@ extension Scheduler {
             step.batch.sequenceLengths.append(Int32(truncatingIfNeeded: end))
             step.batch.promptLengths.append(Int32(truncatingIfNeeded: sequences[index].promptCount))
             addTypes(sequences[index].secondSegment, start..<end, firstRow)
+            step.batch.adapterIDs.append(sequences[index].adapter)
             addRows(entry.slot, start..<end, firstRow, &places)
         }
         while !step.batch.tokenTypes.isEmpty, step.batch.tokenTypes.count < step.batch.tokenIDs.count { step.batch.tokenTypes.append(0) }

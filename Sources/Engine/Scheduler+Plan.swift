@@ -58,7 +58,7 @@ extension Scheduler {
     }
 
     private mutating func admit(_ budget: inout Budget) {
-        while budget.tokens > 0, running.count < limits.sequences, let slot = waiting.next {
+        while budget.tokens > 0, running.count < limits.sequences, let slot = nextAdmissible() {
             let index = Int(slot)
             let known = sequences[index].tokens.count
             let usesCache = cache.isPrefixCaching && !sequences[index].needsPromptLogprobs
@@ -83,7 +83,7 @@ extension Scheduler {
                 if isAlone { step.exhausted.append(slot) }
                 return
             }
-            waiting.removeNext()
+            waiting.remove(slot)
             enterRunning(slot)
             if sequences[index].cachedTokens == nil {
                 sequences[index].cachedTokens = cached
@@ -97,6 +97,14 @@ extension Scheduler {
             }
             schedule(slot, count, &budget)
         }
+    }
+
+    /// The first in line whose adapter may run beside those of the running sequences.
+    private func nextAdmissible() -> Int32? {
+        guard let limit = limits.adapters else { return waiting.next }
+        let active = Set(running.lazy.map { sequences[Int($0)].adapter }.filter { $0 != 0 })
+        if active.count < limit { return waiting.next }
+        return waiting.first { sequences[Int($0)].adapter == 0 || active.contains(sequences[Int($0)].adapter) }
     }
 
     /// Tokens a sequence gets of this step.

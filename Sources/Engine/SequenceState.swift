@@ -64,6 +64,8 @@ package struct NewSequence: Sendable {
     package var wantsPromptLogprobs = false
     package var pooledRow: PooledRow? = nil
     package var secondSegment: Int? = nil
+    /// 0 for none.
+    package var adapter: Int32 = 0
 
     package init(prompt: [Int32], blocks: SequenceBlocks, stop: StopRules, order: UInt64) {
         self.prompt = prompt
@@ -93,6 +95,8 @@ package struct SequenceState: Sendable {
     package internal(set) var computed = 0
     package internal(set) var blocks: SequenceBlocks
     var stop: StopRules
+    /// 0 for none.
+    package internal(set) var adapter: Int32
     /// Choices still to be forked off.
     var pendingChoices: Range<Int32>
     /// Prompt positions whose logits still have to be reported begin here; `promptCount - 1` when there are none.
@@ -113,6 +117,7 @@ package struct SequenceState: Sendable {
         promptCount = new.prompt.count
         blocks = new.blocks
         stop = new.stop
+        adapter = new.adapter
         pendingChoices = 1..<Int32(clamping: 1 + new.moreChoices)
         pooledRow = new.pooledRow
         secondSegment = new.secondSegment
@@ -152,9 +157,13 @@ package struct WaitingQueue: Sendable {
         entries.insert(Entry(rank: rank, slot: slot), at: low)
     }
 
-    mutating func removeNext() { entries.removeLast() }
+    /// The first in line that `isWanted` takes.
+    func first(where isWanted: (Int32) -> Bool) -> Int32? {
+        entries.last { isWanted($0.slot) }?.slot
+    }
 
     mutating func remove(_ slot: Int32) {
-        if let index = entries.firstIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
+        // Mostly the next in line.
+        if let index = entries.lastIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
     }
 }

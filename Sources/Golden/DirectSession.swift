@@ -7,11 +7,14 @@ struct DirectSession {
     private var batch: StepBatch
     private var nextBlock: Int32 = 1
     private var sequences: [Sequence] = []
+    /// Of sequences opened from now on: as installed with the runner; 0 for none.
+    var adapter: Int32 = 0
 
     private struct Sequence {
         var length = 0
         var promptLength: Int
         var secondSegment: Int?
+        var adapter: Int32
         /// `[groups][logical blocks]`.
         var tables: [[Int32]]
     }
@@ -28,7 +31,10 @@ struct DirectSession {
     /// A new empty sequence. The prompt's length must be known at once: some rotations depend on it.
     /// - Parameter secondSegment: first token of the second text of a pair.
     mutating func open(promptLength: Int, secondSegment: Int? = nil) -> Int {
-        sequences.append(Sequence(promptLength: promptLength, secondSegment: secondSegment, tables: Array(repeating: [], count: runner.kvCache.groups.count)))
+        sequences.append(
+            Sequence(
+                promptLength: promptLength, secondSegment: secondSegment, adapter: adapter,
+                tables: Array(repeating: [], count: runner.kvCache.groups.count)))
         return sequences.count - 1
     }
 
@@ -66,6 +72,7 @@ struct DirectSession {
             batch.queryStarts.append(Int32(batch.tokenIDs.count))
             batch.sequenceLengths.append(Int32(length))
             batch.promptLengths.append(Int32(sequences[piece.sequence].promptLength))
+            batch.adapterIDs.append(sequences[piece.sequence].adapter)
         }
         for group in runner.kvCache.groups.indices {
             let width = pieces.map { sequences[$0.sequence].tables[group].count }.max() ?? 0

@@ -15,6 +15,12 @@ struct ModelGolden {
     let bfloat16Error: [Double]
     /// `[prompts][vocabulary]`.
     let lastLogits: [[Float]]
+    /// The same without the adapter that lies beside the model; nil where there is none.
+    let baseLogits: [[Float]]?
+    /// The same by a reference that rounds activations as the quantisation scheme says; nil for schemes that do not.
+    let roundedLogits: [[Float]]?
+    /// How the weights were quantised: "awq", "ct-w8a8"; nil for plain weights.
+    let method: String?
     /// Of prompt 1: `[positions * vocabulary]`.
     let allLogprobs: [Float]
     let isMixtureOfExperts: Bool
@@ -42,6 +48,9 @@ struct ModelGolden {
         tokenizerCases = json["tokenizer_cases"]
         let tensors = try Checkpoint.open(folder + "/golden.safetensors")
         lastLogits = try prompts.indices.map { try tensors.tensor("logits_last_\($0)").floats }
+        baseLogits = tensors.contains("base_logits_last_0") ? try prompts.indices.map { try tensors.tensor("base_logits_last_\($0)").floats } : nil
+        method = json["method"]?.string
+        roundedLogits = tensors.contains("act_logits_last_0") ? try prompts.indices.map { try tensors.tensor("act_logits_last_\($0)").floats } : nil
         allLogprobs = try tensors.tensor("logprobs_all_1").floats
         guard greedy.count == prompts.count, greedyMargin.count == prompts.count, logitsStandardDeviation.count == prompts.count else {
             throw GoldenError("\(folder)/golden.json: lists of different lengths")

@@ -3,23 +3,6 @@ import Glibc
 import Models
 import Weights
 
-/// How far a computed model may be from its reference, by what the engine rounds (fixtures' README).
-struct ModelTolerance {
-    /// Of the logits, in units of their standard deviation.
-    var logits: Double
-    var logprobs: Double
-    /// Margin between the two best logits, in the same unit, below which greedy tokens are not compared any further.
-    var margin: Double
-
-    init(precision: ComputePrecision, isQuantised: Bool, isMixtureOfExperts: Bool) {
-        switch (precision, isQuantised) {
-        case (.float32, _): (logits, logprobs, margin) = (1e-3, 3e-3, 0.01)
-        case (.auto, true): (logits, logprobs, margin) = (0.2, 0.5, 0.4)
-        case (.auto, false): (logits, logprobs, margin) = (isMixtureOfExperts ? 0.2 : 0.12, 0.5, 0.3)
-        }
-    }
-}
-
 /// What a model fixture showed.
 package struct ModelReport: Sendable {
     package var name: String
@@ -58,17 +41,22 @@ package struct ModelVerifier {
             var options = ModelOptions(cacheByteCount: 64 << 20, maxBatchedTokens: 512)
             options.blockSize = 16
             let runner = try source.load(on: CPUBackend(configuration), options: options)
-            let isQuantised = source.checkpoint.gguf != nil
-            let tolerance = ModelTolerance(precision: precision, isQuantised: isQuantised, isMixtureOfExperts: golden.isMixtureOfExperts)
+            let tolerance = ModelTolerance(
+                precision: precision, rounding: ModelTolerance.Rounding(golden, isGGUF: source.checkpoint.gguf != nil),
+                isMixtureOfExperts: golden.isMixtureOfExperts)
             var session = DirectSession(runner)
-            try compare(golden, tolerance, &session, &report)
+            if golden.baseLogits != nil {
+                try verifyAdapter(folder + "/adapter", source, runner, golden, tolerance, &session, &report)
+            } else {
+                try compare(golden, tolerance, &session, &report)
+            }
         } catch {
             report.failures.append("\(error)")
         }
         return report
     }
 
-    private func compare(
+    func compare(
         _ golden: ModelGolden, _ tolerance: ModelTolerance, _ session: inout DirectSession, _ report: inout ModelReport
     ) throws {
         report.logitsTolerance = tolerance.logits
@@ -77,7 +65,7 @@ package struct ModelVerifier {
             let sequence = session.open(promptLength: prompt.count)
             let logits = try session.append([(sequence, prompt)])[0]
             alone.append(logits)
-            compareLogits(logits, golden, index, tolerance, &report)
+            compareLogits(logits, golden.lastLogits[index], golden, index, tolerance, &report)
             try compareGreedy(logits, golden, index, sequence, tolerance, &session, &report)
         }
         try compareLogprobs(golden, tolerance, &session, &report)
@@ -85,14 +73,16 @@ package struct ModelVerifier {
         try compareChunked(golden, alone, &session, &report)
     }
 
-    private func compareLogits(
-        _ logits: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
+    func compareLogits(
+        _ logits: [Float], _ want: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
     ) {
-        let want = golden.lastLogits[index], deviation = golden.logitsStandardDeviation[index]
+        let deviation = golden.logitsStandardDeviation[index]
         guard logits.count == want.count else {
             return report.failures.append("prompt \(index): \(logits.count) logits, expected \(want.count)")
         }
-        let error = zip(logits, want).reduce(0.0) { max($0, Double(($1.0 - $1.1).magnitude)) }
+        let distance = { (other: [Float]) in zip(logits, other).reduce(0.0) { max($0, Double(($1.0 - $1.1).magnitude)) } }
+        var error = distance(want)
+        if precision == .auto, let rounded = golden.roundedLogits?[index], rounded.count == logits.count { error = min(error, distance(rounded)) }
         var allowed = tolerance.logits * deviation
         if precision == .auto, index < golden.bfloat16Error.count { allowed = max(allowed, 3 * golden.bfloat16Error[index]) }
         report.logitsError = max(report.logitsError, error / deviation)
@@ -138,8 +128,8 @@ package struct ModelVerifier {
         // In 16 bits a near-tied router can break one position of a mixture of experts.
         let judged = golden.isMixtureOfExperts && precision == .auto ? errors.sorted()[errors.count / 2] : errors.max() ?? 0
         report.logprobsError = judged
-        if !(judged <= tolerance.logprobs) {
-            report.failures.append("log-probabilities of prompt 1 differ by \(judged), allowed \(tolerance.logprobs)")
+        if let allowed = tolerance.logprobs, !(judged <= allowed) {
+            report.failures.append("log-probabilities of prompt 1 differ by \(judged), allowed \(allowed)")
         }
     }
 

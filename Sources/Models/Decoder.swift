@@ -116,6 +116,11 @@ package final class Decoder {
             let heads = buffers.projection(attention.projection.outputs, rows: x.rows)
             backend.linear(input(x, block.attentionNorms), attention.projection, into: heads)
             backend.attention(heads, attention.spec, into: buffers.attended(block, rows: x.rows))
+        case .latent(let latent):
+            guard let own = buffers.latent else { return }
+            latent(
+                input(x, block.attentionNorms), backend, own, projection: buffers.projection(latent.queries.outputs, rows: x.rows),
+                into: buffers.attended(block, rows: x.rows))
         }
     }
 

@@ -26,11 +26,13 @@ struct BranchNorms {
 /// What lets tokens see each other.
 enum BlockMixer {
     case attention(BlockAttention)
+    case latent(BlockLatentAttention)
 
-    /// Columns of the projected queries, keys and values.
+    /// Columns of the projected queries, keys and values; of latent attention the queries alone.
     var projectionColumns: Int {
         switch self {
         case .attention(let attention): attention.spec.projectionColumns
+        case .latent(let latent): latent.queries.outputs
         }
     }
 
@@ -40,6 +42,7 @@ enum BlockMixer {
     var output: Matrix {
         switch self {
         case .attention(let attention): attention.output
+        case .latent(let latent): latent.output
         }
     }
 }

@@ -100,6 +100,7 @@ package struct LayerDescription: Sendable, Equatable {
     package var slidingWindow: Int? {
         switch mixer {
         case .attention(let attention): attention.slidingWindow
+        case .latent: nil
         }
     }
 }
@@ -107,6 +108,7 @@ package struct LayerDescription: Sendable, Equatable {
 /// How a block lets tokens see each other.
 package enum Mixer: Sendable, Equatable {
     case attention(AttentionDescription)
+    case latent(LatentAttentionDescription)
 }
 
 /// What a block does to each token by itself.

@@ -17,6 +17,9 @@ package enum DecoderFamilies {
         BloomFamily.self,
         Cohere2Family.self,
         CohereFamily.self,
+        DeepseekFamily.self,
+        DeepseekV2Family.self,
+        DeepseekV3Family.self,
         Ernie45Family.self,
         Exaone4Family.self,
         FalconFamily.self,
@@ -71,10 +74,15 @@ package enum DecoderFamilies {
         return nil
     }
 
+    /// The description of the model in `config.json`; nil for an architecture that is not supported.
+    static func known(_ config: ConfigReader) throws(LoadError) -> DecoderDescription? {
+        guard let family = try family(of: config) else { return try describePooled(config) }
+        return try family.describe(config)
+    }
+
     /// The description of the model in `config.json`.
     package static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
-        if let family = try family(of: config) { return try family.describe(config) }
-        if let pooled = try describePooled(config) { return pooled }
+        if let description = try known(config) { return description }
         let names = try config.strings(optional: "architectures") ?? []
         let found = names.isEmpty ? "is missing" : "is \(names.joined(separator: ", ")), which is not supported"
         throw config.error("architectures", "\(found); supported are \(supportedArchitectures.joined(separator: ", "))")

@@ -22,15 +22,9 @@ extension DecoderLoader {
             return try linear(scope, [(names.queryKeyValue, queries + 2 * keys)], inputs: hidden, bias: attention.projectionBias)
         case .grouped:
             let rows = groupedRows(attention)
-            let weight = try weight(scope, names.queryKeyValue, outputs: rows.count, inputs: hidden).gatheringRows(rows)
+            let weight = try weight(scope, names.queryKeyValue, outputs: rows.count, inputs: hidden).rows(rows)
             let bias = try bias(scope, names.queryKeyValue, outputs: rows.count, attention.projectionBias)
-            let values = try bias.map { bias in
-                let floats = try bias.floats()
-                return try TensorView.make(.f32, [rows.count]) { bytes in
-                    for (index, row) in rows.enumerated() { bytes.storeBytes(of: floats[row], toByteOffset: index * 4, as: Float.self) }
-                }
-            }
-            let matrix = try backend.makeMatrix([weight], biases: [values])
+            let matrix = try backend.makeMatrix([weight], biases: [try bias?.gatheringElements(rows)])
             matrix.modules = [
                 MatrixModule(
                     name: scope.prefix + names.queryKeyValue, firstColumn: 0, outputs: rows.count, outputOrder: rows.map { Int32($0) })
@@ -62,7 +56,7 @@ extension DecoderLoader {
             spec.normsAfterRotation = style.followsRotation
         }
         if let alibi = attention.alibi { spec.alibiSlopes = try backend.makeVector(alibi.slopes(heads: attention.heads)) }
-        if attention.hasSinks { spec.sinks = try backend.makeVector(try scope.tensor(names.sinks, shape: [attention.heads])) }
+        if attention.hasSinks { spec.sinks = try backend.makeVector(try scope.parameters(names.sinks, shape: [attention.heads])) }
         spec.cacheGroup = place.group
         spec.cacheLayer = place.layer
         return spec
@@ -78,12 +72,12 @@ extension DecoderLoader {
         switch style.scope {
         case .shared, .whole:
             let count = style.scope == .shared ? dimension : heads * dimension
-            let bias = try scope.optional(name + ".bias", shape: [count]).map { try backend.makeVector($0) }
-            return norm(try backend.makeVector(try scope.tensor(name + ".weight", shape: [count])), bias)
+            let bias = try scope.optionalParameters(name + ".bias", shape: [count]).map { try backend.makeVector($0) }
+            return norm(try backend.makeVector(try scope.parameters(name + ".weight", shape: [count])), bias)
         case .perHead where scope.contains(name + ".weight"):
-            return norm(try backend.makeVector(try scope.tensor(name + ".weight", shape: [heads, dimension])), nil)
+            return norm(try backend.makeVector(try scope.parameters(name + ".weight", shape: [heads, dimension])), nil)
         case .perHead:
-            let weights = try (0..<heads).flatMap { try scope.tensor("\(name).norms.\($0).weight", shape: [dimension]).floats() }
+            let weights = try (0..<heads).flatMap { try scope.parameters("\(name).norms.\($0).weight", shape: [dimension]).floats() }
             return norm(try backend.makeVector(weights), nil)
         }
     }

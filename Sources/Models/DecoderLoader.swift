@@ -15,16 +15,16 @@ struct DecoderLoader {
     // MARK: Ends
 
     func embedding() throws -> EmbeddingTable {
-        try backend.makeEmbedding(try root.tensor(names.embedding + ".weight", shape: [description.vocabularySize, embeddingWidth]))
+        try backend.makeEmbedding(try root.weights(names.embedding + ".weight", shape: [description.vocabularySize, embeddingWidth]))
     }
 
     /// Learned positions; the first token type is added to each row.
     func positions() throws -> EmbeddingTable? {
         guard let positions = description.embedding.positions else { return nil }
         let hidden = description.hiddenSize
-        let table = try root.tensor(names.positions + ".weight", shape: [positions.rows, hidden])
+        let table = try root.weights(names.positions + ".weight", shape: [positions.rows, hidden])
         guard description.embedding.tokenTypes > 0 else { return try backend.makeEmbedding(table) }
-        let types = try root.tensor(names.tokenTypes + ".weight", shape: [description.embedding.tokenTypes, hidden])
+        let types = try root.parameters(names.tokenTypes + ".weight", shape: [description.embedding.tokenTypes, hidden])
         let first = try types.rows(0..<1).floats()
         var sums = try table.floats()
         for index in sums.indices { sums[index] += first[index % hidden] }
@@ -64,7 +64,7 @@ struct DecoderLoader {
             // Some checkpoints store the tied matrix a second time.
             weights.ignore(names.head + ".weight")
             let shape: Shape = [description.vocabularySize, embeddingWidth]
-            return try backend.makeMatrix([try root.tensor(names.embedding + ".weight", shape: shape)], biases: [])
+            return try backend.makeMatrix([try root.weights(names.embedding + ".weight", shape: shape)], biases: [])
         }
         if description.normalisesHead { return try normalisedHead() }
         return try linear(weights, [(names.head, description.vocabularySize)], inputs: embeddingWidth, bias: description.headBias, isTransposed: false)
@@ -73,7 +73,7 @@ struct DecoderLoader {
     /// The head with rows of length 1, in float32.
     private func normalisedHead() throws -> Matrix {
         let shape: Shape = [description.vocabularySize, embeddingWidth]
-        var values = try weights.tensor(names.head + ".weight", shape: shape).floats()
+        var values = try weights.weights(names.head + ".weight", shape: shape).floats()
         for row in 0..<shape[0] {
             let range = row * shape[1]..<(row + 1) * shape[1]
             let length = max(1e-7, values[range].reduce(0) { $0 + $1 * $1 }.squareRoot())
@@ -112,6 +112,7 @@ struct DecoderLoader {
     private func mixer(_ scope: WeightScope, _ mixer: Mixer, _ place: (group: Int, layer: Int)) throws -> BlockMixer {
         switch mixer {
         case .attention(let attention): .attention(try self.attention(scope, attention, place))
+        case .latent(let latent): .latent(try latentAttention(scope, latent, place))
         }
     }
 
@@ -123,8 +124,8 @@ struct DecoderLoader {
         guard style.hasWeight else { return Norm(style.kind, epsilon: style.epsilon, weight: nil) }
         // Old BERT files call the parameters gamma and beta.
         let isOld = !scope.contains(name + ".weight") && scope.contains(name + ".gamma")
-        let weight = try scope.tensor(name + (isOld ? ".gamma" : ".weight"), shape: [count])
-        let bias = try scope.optional(name + (isOld ? ".beta" : ".bias"), shape: [count]).map { try backend.makeVector($0) }
+        let weight = try scope.parameters(name + (isOld ? ".gamma" : ".weight"), shape: [count])
+        let bias = try scope.optionalParameters(name + (isOld ? ".beta" : ".bias"), shape: [count]).map { try backend.makeVector($0) }
         let vector = style.storedOffset == 0 ? try backend.makeVector(weight) : try backend.makeVector(try weight.floats().map { $0 + style.storedOffset })
         return Norm(style.kind, epsilon: style.epsilon, weight: vector, bias: bias)
     }
@@ -133,7 +134,7 @@ struct DecoderLoader {
     func linear(
         _ scope: WeightScope, _ parts: [(name: String, outputs: Int)], inputs: Int, bias: Bias, isTransposed: Bool? = nil
     ) throws -> Matrix {
-        var stored: [TensorView] = [], biases: [TensorView?] = [], modules: [MatrixModule] = [], column = 0
+        var stored: [StoredWeight] = [], biases: [TensorView?] = [], modules: [MatrixModule] = [], column = 0
         for part in parts {
             modules.append(MatrixModule(name: scope.prefix + part.name, firstColumn: column, outputs: part.outputs))
             column += part.outputs
@@ -145,16 +146,16 @@ struct DecoderLoader {
         return matrix
     }
 
-    func weight(_ scope: WeightScope, _ name: String, outputs: Int, inputs: Int, isTransposed: Bool? = nil) throws -> TensorView {
-        guard isTransposed ?? description.storesTransposed else { return try scope.tensor(name + ".weight", shape: [outputs, inputs]) }
-        return try scope.tensor(name + ".weight", shape: [inputs, outputs]).transposed()
+    func weight(_ scope: WeightScope, _ name: String, outputs: Int, inputs: Int, isTransposed: Bool? = nil) throws -> StoredWeight {
+        try scope.linear(name, outputs: outputs, inputs: inputs, isTransposed: isTransposed ?? description.storesTransposed)
     }
 
+    /// A layer without a bias may have one in a quantised checkpoint, whose packers write zeros for all.
     func bias(_ scope: WeightScope, _ name: String, outputs: Int, _ bias: Bias) throws -> TensorView? {
         switch bias {
-        case .none: nil
-        case .required: try scope.tensor(name + ".bias", shape: [outputs])
-        case .ifPresent: try scope.optional(name + ".bias", shape: [outputs])
+        case .required: try scope.parameters(name + ".bias", shape: [outputs])
+        case .ifPresent: try scope.optionalParameters(name + ".bias", shape: [outputs])
+        case .none: try scope.quantization().method == .none ? nil : try scope.bias(name, outputs: outputs)
         }
     }
 }

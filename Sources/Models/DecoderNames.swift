@@ -28,6 +28,14 @@ package struct DecoderNames: Sendable, Equatable {
     package var keyNorm = "self_attn.k_norm"
     package var sinks = "self_attn.sinks"
 
+    /// Latent attention: queries by way of a narrow vector, latents and the rotated key, keys and values of a latent.
+    package var queryDown = "self_attn.q_a_proj"
+    package var queryDownNorm = "self_attn.q_a_layernorm"
+    package var queryUp = "self_attn.q_b_proj"
+    package var latentDown = "self_attn.kv_a_proj_with_mqa"
+    package var latentNorm = "self_attn.kv_a_layernorm"
+    package var latentUp = "self_attn.kv_b_proj"
+
     package var mlpNorm = "post_attention_layernorm"
     package var mlpOutputNorm = "post_feedforward_layernorm"
     package var gate = "mlp.gate_proj"

@@ -45,6 +45,7 @@ struct DecoderBuffers {
     let mixed: Tensor
     /// Embeddings of another width than the hidden size.
     let embedded: Tensor?
+    let latent: LatentBuffers?
     private let projections: Tensor
     private let attendeds: Tensor
     private let lastAttendeds: Tensor
@@ -57,6 +58,7 @@ struct DecoderBuffers {
         branch = try make(description.hiddenSize)
         mixed = try make(description.hiddenSize)
         embedded = try description.embedding.width.map { try make($0) }
+        latent = try LatentBuffers(blocks, backend, maxTokens: maxTokens)
         projections = try make(blocks.map { $0.mixer.projectionColumns }.max() ?? 0)
         attendeds = try make(blocks.map { $0.mixer.attendedColumns }.max() ?? 0)
         lastAttendeds = try make(blocks.last?.mixer.attendedColumns ?? 0)

@@ -1,4 +1,4 @@
-import Compute
+package import Compute
 package import Step
 
 /// Runs steps of a decoder for the engine.
@@ -19,6 +19,16 @@ package final class DecoderRunner: StepRunner {
     package func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float> {
         try decoder(batch)
     }
+
+    package func install(_ adapter: any StepAdapter, as id: Int32) throws {
+        guard let adapter = adapter as? LowRankAdapter else { throw StepAdapterError("a \(type(of: adapter)) is no adapter of a decoder") }
+        try decoder.backend.install(adapter, as: id)
+    }
+
+    package func removeAdapter(_ id: Int32) { decoder.backend.removeAdapter(id) }
+
+    /// Where adapters can attach, as the matrices lie in memory; `ModelSource.adapters(of:)` gives what adapters are loaded for.
+    package var adapterTargets: [AdapterTarget] { decoder.backend.adapterTargets }
 
     package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
         decoder.backend.parallelFor(count, body)

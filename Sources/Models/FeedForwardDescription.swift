@@ -7,6 +7,8 @@ package struct MLPDescription: Sendable, Equatable {
         case gated
         /// Tensors `gateUp`, `[gate; up]`, and `down`.
         case gatedFused
+        /// Tensors `up`, `[gate; up]`, and `down` (GGUF).
+        case gatedStackedUp
         /// Tensors `up` and `down`.
         case plain
     }
@@ -34,7 +36,7 @@ package struct MixtureDescription: Sendable, Equatable {
         case separate(prefix: String, gate: String, up: String, down: String)
         /// Tensors `[experts, 2 * intermediate, hidden]` (gate rows, then up rows) and `[experts, hidden, intermediate]`.
         case stacked(gateUp: String, down: String)
-        /// Tensors `[experts, intermediate, hidden]` for gate and up, `[experts, hidden, intermediate]` for down (GGUF).
+        /// Modules whose weights are `[experts, intermediate, hidden]` for gate and up, `[experts, hidden, intermediate]` for down (GGUF).
         case stackedSeparate(gate: String, up: String, down: String)
         /// gpt-oss: `[experts, hidden, 2 * intermediate]` with gate and up columns alternating, `[experts, intermediate, hidden]`; or the
         /// same as MXFP4 `…_blocks` and `…_scales`, transposed. Biases `…_bias`.

@@ -39,9 +39,10 @@ package struct KVCachePlan: Sendable, Equatable {
         a.groups == b.groups && a.layersPerGroup == b.layersPerGroup && a.places.elementsEqual(b.places, by: ==)
     }
 
-    package func layout(of attention: AttentionDescription, blockSize: Int) -> KVCacheLayout {
-        KVCacheLayout(
-            groups: groups, layersPerGroup: layersPerGroup, blockSize: blockSize, kvHeads: attention.kvHeads,
-            headDimension: attention.headDimension, valueDimension: attention.headDimension)
+    /// - Parameter layers: those that the plan was made for.
+    package func layout(of layers: [LayerDescription], blockSize: Int) -> KVCacheLayout {
+        var pages: [KVPage] = []
+        for layer in layers where !pages.contains(layer.cachePage) { pages.append(layer.cachePage) }
+        return KVCacheLayout(groups: groups, layersPerGroup: layersPerGroup, blockSize: blockSize, pages: pages)
     }
 }

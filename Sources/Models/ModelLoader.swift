@@ -7,6 +7,8 @@ package import Weights
 package struct ModelSource: Sendable {
     package let checkpoint: Checkpoint
     package let description: DecoderDescription
+    /// What the user should know before trusting the model's answers.
+    package private(set) var warnings: [String] = []
 
     /// Opens a folder in the hub's layout or a GGUF file.
     package init(path: String) throws(LoadError) {
@@ -14,11 +16,22 @@ package struct ModelSource: Sendable {
         if let metadata = opened.gguf {
             checkpoint = try opened.renamed(GGUFDecoder.hubName)
             description = try GGUFDecoder.describe(metadata, checkpoint)
-        } else {
-            checkpoint = opened
-            let config = try opened.config()
-            description = try DecoderFamilies.describe(config).named(in: opened).ended(by: opened, config)
+            return
         }
+        checkpoint = opened
+        let config = try opened.config()
+        let found: DecoderDescription
+        if let known = try DecoderFamilies.known(config) {
+            found = known
+        } else if let guess = try UnknownFamily.describe(config, opened) {
+            found = guess
+            let name = try config.strings(optional: "architectures")?.first ?? "a model without 'architectures'"
+            warnings.append(
+                "\(name) is not a supported architecture; its configuration and tensors look like Llama's, so it is run as that. Compare its answers with a reference before use")
+        } else {
+            found = try DecoderFamilies.describe(config)
+        }
+        description = try found.named(in: opened).ended(by: opened, config)
     }
 }
 
@@ -48,14 +61,12 @@ package struct ModelOptions: Sendable {
 /// Why a model cannot be loaded with these options.
 package enum ModelError: Error, CustomStringConvertible {
     case cacheTooSmall(byteCount: Int, bytesPerBlock: Int, needed: Int)
-    case mixedHeadShapes
 
     package var description: String {
         switch self {
         case .cacheTooSmall(let byteCount, let bytesPerBlock, let needed):
             "a KV cache of \(byteCount) bytes holds \(byteCount / max(1, bytesPerBlock)) blocks of \(bytesPerBlock) bytes, but at least \(needed) are needed; "
                 + "raise --kv-cache-memory to \(bytesPerBlock * needed) or more"
-        case .mixedHeadShapes: "layers with different KV heads or head sizes are not supported"
         }
     }
 }
@@ -65,23 +76,17 @@ extension ModelSource {
 
     /// Bytes of one block of the KV cache on a backend.
     package func bytesPerBlock(_ backend: any Backend, blockSize: Int) throws -> Int {
-        backend.bytesPerBlock(try layout(blockSize: blockSize))
+        backend.bytesPerBlock(layout(blockSize: blockSize))
     }
 
-    private func layout(blockSize: Int) throws -> KVCacheLayout {
-        let attentions = description.layers.compactMap(\.attention)
-        guard let first = attentions.first else { throw ModelError.mixedHeadShapes }
-        let sameShape = attentions.allSatisfy { $0.kvHeads == first.kvHeads && $0.headDimension == first.headDimension }
-        guard sameShape else { throw ModelError.mixedHeadShapes }
-        return cachePlan.layout(of: first, blockSize: blockSize)
-    }
+    private func layout(blockSize: Int) -> KVCacheLayout { cachePlan.layout(of: description.layers, blockSize: blockSize) }
 
     /// Loads the weights and makes the KV cache.
     /// - Parameter progress: called with (parts done, parts in all).
     package func load(
         on backend: sending any Backend, options: ModelOptions, progress: @Sendable (Int, Int) -> Void = { _, _ in }
     ) throws -> sending DecoderRunner {
-        let layout = try layout(blockSize: options.blockSize)
+        let layout = layout(blockSize: options.blockSize)
         let bytesPerBlock = backend.bytesPerBlock(layout)
         let blockCount = min(options.cacheByteCount / max(1, bytesPerBlock), Int(Int32.max) / options.blockSize)
         let needed = 1 + layout.groups.count
@@ -96,7 +101,7 @@ extension ModelSource {
         if checkpoint.gguf != nil { checkpoint.advise(.dontNeed) }
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
-        spec.lengthDependentBeyond = description.layers.compactMap { $0.attention?.rope?.lengthDependentBeyond }.min()
+        spec.lengthDependentBeyond = description.layers.compactMap { $0.rope?.lengthDependentBeyond }.min()
         return DecoderRunner(decoder, kvCache: spec)
     }
 }

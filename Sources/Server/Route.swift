@@ -15,6 +15,8 @@ enum Route: String, CaseIterable {
     case models = "/v1/models"
     /// With a name behind it, slashes and all.
     case model = "/v1/models/"
+    case loadAdapter = "/v1/load_lora_adapter"
+    case unloadAdapter = "/v1/unload_lora_adapter"
     case tokenize = "/tokenize"
     case detokenize = "/detokenize"
     case health = "/health"
@@ -25,7 +27,7 @@ enum Route: String, CaseIterable {
 
     var methods: [HTTPRequest.Method] {
         switch self {
-        case .completions, .chat, .tokenize, .detokenize: [.post]
+        case .completions, .chat, .tokenize, .detokenize, .loadAdapter, .unloadAdapter: [.post]
         case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: [.post]
         case .ping: [.get, .post]
         default: [.get]

@@ -14,6 +14,8 @@ package struct StepBatch: Sendable {
     package var sequenceLengths: [Int32] = []
     /// `[S]`, tokens of the request's original prompt: rotations that depend on the text's length need it (see `RopeFrequencies`).
     package var promptLengths: [Int32] = []
+    /// `[S]`, adapter of each sequence as installed with the runner, 0 for none; may be left empty where no sequence has one.
+    package var adapterIDs: [Int32] = []
     /// `[G]`, where each KV cache group keeps the tokens.
     package var groups: [GroupTables] = []
     /// `[T]`, segment of each token (0 the first text of a pair, 1 the second); empty where all are 0.
@@ -41,6 +43,7 @@ package struct StepBatch: Sendable {
         sequenceLengths.removeAll(keepingCapacity: true)
         promptLengths.removeAll(keepingCapacity: true)
         tokenTypes.removeAll(keepingCapacity: true)
+        adapterIDs.removeAll(keepingCapacity: true)
         logitRows.removeAll(keepingCapacity: true)
         isTokenRow.removeAll(keepingCapacity: true)
         copies.removeAll(keepingCapacity: true)

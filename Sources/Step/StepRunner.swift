@@ -42,6 +42,11 @@ package protocol StepRunner: AnyObject {
     /// - Returns: float32 logits `[R, rowWidth]`, row-major, owned by the runner, writable, valid until the next call.
     func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float>
 
+    /// Makes an adapter known as `id` (above 0) from the next step on. Takes no time: what is slow was done when the adapter was made.
+    func install(_ adapter: any StepAdapter, as id: Int32) throws
+    /// Forgets an adapter that no later batch names.
+    func removeAdapter(_ id: Int32)
+
     /// Calls `body(0) … body(count - 1)` on the compute threads and returns when all are done. `body` must not touch shared state.
     func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void)
 }

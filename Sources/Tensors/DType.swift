@@ -14,7 +14,8 @@ package enum DType: UInt8, Sendable, Hashable, CaseIterable {
     case q2_k, q3_k, q4_k, q5_k, q6_k, q8_k
     case iq1_s, iq1_m, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq4_nl, iq4_xs
     case tq1_0, tq2_0
-    case mxfp4
+    case mxfp4, nvfp4
+    case q1_0, q2_0
 
     /// Elements in a block; 1 for plain types.
     package var blockSize: Int { layout.elements }
@@ -44,7 +45,7 @@ package enum DType: UInt8, Sendable, Hashable, CaseIterable {
         switch self {
         case .f64, .i64, .u64: 8
         case .f32, .i32, .u32, .c64, .q8_k: 4
-        case .f8_e4m3, .f8_e5m2, .f8_e8m0, .f4_e2m1, .i8, .u8, .bool, .mxfp4: 1
+        case .f8_e4m3, .f8_e5m2, .f8_e8m0, .f4_e2m1, .i8, .u8, .bool, .mxfp4, .nvfp4: 1
         default: 2
         }
     }
@@ -85,6 +86,9 @@ package enum DType: UInt8, Sendable, Hashable, CaseIterable {
         case .tq1_0: (256, 54)
         case .tq2_0: (256, 66)
         case .mxfp4: (32, 17)
+        case .nvfp4: (64, 36)
+        case .q1_0: (128, 18)
+        case .q2_0: (64, 18)
         }
     }
 }
@@ -135,6 +139,9 @@ extension DType: CustomStringConvertible {
         case .tq1_0: "tq1_0"
         case .tq2_0: "tq2_0"
         case .mxfp4: "mxfp4"
+        case .nvfp4: "nvfp4"
+        case .q1_0: "q1_0"
+        case .q2_0: "q2_0"
         }
     }
 }

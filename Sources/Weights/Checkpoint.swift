@@ -96,7 +96,10 @@ package struct Checkpoint: Sendable {
     }
 
     /// Where a model starts taking its tensors.
-    package func weights(_ shard: Shard = .whole) -> WeightScope { WeightScope(checkpoint: self, shard: shard) }
+    /// - quantization: how quantised layers are stored; nil reads it from the files beside the weights when the first one is asked for.
+    package func weights(_ shard: Shard = .whole, quantization: QuantizationScheme? = nil) -> WeightScope {
+        WeightScope(checkpoint: self, shard: shard, quantization: quantization)
+    }
 }
 
 /// Which part of a tensor-parallel group this process is.

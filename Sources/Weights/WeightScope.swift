@@ -9,10 +9,10 @@ package struct WeightScope: Sendable {
     package let shard: Shard
     /// Empty, or names joined and ended by dots.
     package let prefix: String
-    private let ledger: TensorLedger
+    let ledger: TensorLedger
 
-    init(checkpoint: Checkpoint, shard: Shard) {
-        self.init(checkpoint, shard, "", TensorLedger())
+    init(checkpoint: Checkpoint, shard: Shard, quantization: QuantizationScheme? = nil) {
+        self.init(checkpoint, shard, "", TensorLedger(quantization))
     }
 
     private init(_ checkpoint: Checkpoint, _ shard: Shard, _ prefix: String, _ ledger: TensorLedger) {
@@ -56,6 +56,31 @@ package struct WeightScope: Sendable {
         return try checkpoint.slice(full, dimension: split, rank: shard.rank, of: shard.count)
     }
 
+    /// Takes a tensor of plain floating point elements: norms, biases and the like.
+    package func parameters(_ name: String, shape: Shape) throws(LoadError) -> TensorView {
+        let view = try tensor(name, shape: shape)
+        guard Self.parameterTypes.contains(view.dtype) else { throw mistyped(name, view, Self.parameterTypes) }
+        return view
+    }
+
+    /// Takes such a tensor if there is one of that name.
+    package func optionalParameters(_ name: String, shape: Shape) throws(LoadError) -> TensorView? {
+        contains(name) ? try parameters(name, shape: shape) : nil
+    }
+
+    /// Takes a tensor of weights: plain floating point, or of a GGUF block type.
+    package func weights(_ name: String, shape: Shape) throws(LoadError) -> TensorView {
+        let view = try tensor(name, shape: shape)
+        guard Self.parameterTypes.contains(view.dtype) || view.dtype.isBlockQuantised else { throw mistyped(name, view, Self.parameterTypes) }
+        return view
+    }
+
+    private static let parameterTypes: [DType] = [.f32, .f16, .bf16]
+
+    func mistyped(_ name: String, _ view: TensorView, _ expected: [DType]) -> LoadError {
+        .dtypeMismatch(name: prefix + name, file: record(name)?.file.path ?? checkpoint.path, expected: expected, found: view.dtype)
+    }
+
     /// Takes a tensor if there is one of that name.
     package func optional(_ name: String, shape: Shape? = nil, split: Int? = nil) throws(LoadError) -> TensorView? {
         contains(name) ? try tensor(name, shape: shape, split: split) : nil
@@ -80,11 +105,38 @@ package struct WeightScope: Sendable {
     }
 }
 
-/// Names taken so far, shared by the scopes of one tree.
+/// What the scopes of one tree share: names taken so far, and what is known about quantisation.
 final class TensorLedger: Sendable {
-    private let names = Mutex<Set<String>>([])
+    private struct State {
+        var taken: Set<String> = []
+        var scheme: Result<QuantizationScheme, LoadError>?
+        var report = QuantizationReport()
+    }
 
-    func take(_ name: String) { names.withLock { _ = $0.insert(name) } }
+    private let state: Mutex<State>
 
-    var taken: Set<String> { names.withLock { $0 } }
+    init(_ scheme: QuantizationScheme?) { state = Mutex(State(scheme: scheme.map { .success($0) })) }
+
+    func take(_ name: String) { state.withLock { _ = $0.taken.insert(name) } }
+
+    var taken: Set<String> { state.withLock { $0.taken } }
+
+    var report: QuantizationReport { state.withLock { $0.report } }
+
+    func note(_ weight: StoredWeight, _ settings: ModuleQuantization?) { state.withLock { $0.report.note(weight, settings) } }
+
+    /// The checkpoint's own scheme, read at the first call.
+    func scheme(of checkpoint: Checkpoint) throws(LoadError) -> QuantizationScheme {
+        if let known = state.withLock({ $0.scheme }) { return try known.get() }
+        let read: Result<QuantizationScheme, LoadError>
+        do {
+            let scheme = try checkpoint.quantization()
+            try checkpoint.requireQuantized(scheme)
+            read = .success(scheme)
+        } catch {
+            read = .failure(error)
+        }
+        state.withLock { $0.scheme = read }
+        return try read.get()
+    }
 }

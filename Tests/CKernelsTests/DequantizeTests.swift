@@ -25,7 +25,7 @@ extension Kernels {
             #expect(out.allSatisfy { $0 == 7 })
             #expect(nt_row_bytes(NT_Q4_0, 33) == 0)
             #expect(nt_row_bytes(NT_Q6_K, 512) == 420)
-            #expect(nt_packed_bytes(NT_IQ4_NL, 16, 32) == 0)
+            #expect(nt_packed_bytes(NT_IQ2_S, 16, 256) == 0)
         }
 
         @Test func gatherTakesRowsByIdAndZerosForUnknownIds() {

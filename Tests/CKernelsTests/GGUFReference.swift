@@ -2,8 +2,14 @@ import CKernels
 
 /// Block formats written again from the GGUF specification, element by element, to hold the kernels against.
 enum GGUFReference {
-    static let packable: [nt_type] = [NT_Q8_0, NT_Q4_0, NT_Q4_1, NT_Q5_0, NT_Q5_1, NT_Q4_K, NT_Q5_K, NT_Q6_K]
-    static let all: [nt_type] = packable + [NT_Q2_K, NT_Q3_K, NT_Q8_K, NT_IQ4_NL, NT_IQ4_XS, NT_MXFP4]
+    static let packable: [nt_type] = [
+        NT_Q8_0, NT_Q4_0, NT_Q4_1, NT_Q5_0, NT_Q5_1, NT_Q2_K, NT_Q3_K, NT_Q4_K, NT_Q5_K, NT_Q6_K, NT_IQ4_NL, NT_IQ4_XS, NT_MXFP4,
+    ]
+    static let all: [nt_type] = packable + [NT_Q8_K]
+    /// Types that are multiplied as stored.
+    static let expanded: [nt_type] = [
+        NT_Q8_1, NT_Q8_K, NT_IQ1_S, NT_IQ1_M, NT_IQ2_XXS, NT_IQ2_XS, NT_IQ2_S, NT_IQ3_XXS, NT_IQ3_S, NT_TQ1_0, NT_TQ2_0, NT_NVFP4, NT_Q1_0, NT_Q2_0,
+    ]
 
     /// Offsets of half-precision scales in a block: random bytes there would be infinities.
     static func scaleOffsets(_ type: nt_type) -> [Int] {

@@ -2,8 +2,10 @@ import CKernels
 import Testing
 
 extension Kernels {
-    /// Products over repacked GGUF block types.
+    /// Products over GGUF block types: repacked, or expanded from what the file stores.
     @Suite struct LinearPacked {
+        static let types = GGUFReference.packable + GGUFReference.expanded
+
         struct Problem {
             let type: nt_type, m: Int, n: Int, k: Int
             var x: [Float], q8: [UInt8], q8Values: [Double], packed: [UInt8], weights: [[Double]], bias: [Float]
@@ -13,12 +15,22 @@ extension Kernels {
                 (self.type, self.m, self.n, self.k) = (type, m, n, k)
                 x = random.floats(m * k, scale: 2)
                 bias = random.floats(n)
-                let rows = (0..<n).map { _ in GGUFReference.randomRow(type, k, &random) }
-                weights = rows.map { GGUFReference.dequantize(type, $0, k) }
-                packed = [UInt8](repeating: 0xEE, count: nt_packed_bytes(type, n, k))
+                let packable = nt_type_is_packable(type)
+                let rows = (0..<n).map { _ in packable ? GGUFReference.randomRow(type, k, &random) : GGUFFixture.randomRow(type, k, &random) }
                 let stored = rows.flatMap { $0 }, panels = nt_panels(n)
-                nt_pack(type, stored, n, k, &packed, 0, panels / 2)
-                nt_pack(type, stored, n, k, &packed, panels / 2, panels)
+                if packable {
+                    weights = rows.map { GGUFReference.dequantize(type, $0, k) }
+                    packed = [UInt8](repeating: 0xEE, count: nt_packed_bytes(type, n, k))
+                    nt_pack(type, stored, n, k, &packed, 0, panels / 2)
+                    nt_pack(type, stored, n, k, &packed, panels / 2, panels)
+                } else {
+                    weights = rows.map { row in
+                        var values = [Float](repeating: .nan, count: k)
+                        _ = nt_dequantize_row(type, row, &values, k)
+                        return values.map { Double($0) }
+                    }
+                    packed = stored
+                }
                 let size = nt_q8_row_bytes(k), blocks = k / 32
                 q8 = [UInt8](repeating: 0, count: m * size)
                 nt_quantize_rows_q8(x, k, m, k, &q8, size)
@@ -68,7 +80,7 @@ extension Kernels {
 
         @Test func matchesDoublePrecision() {
             Kernels.forEachLevel { level in
-                for type in GGUFReference.packable {
+                for type in Self.types {
                     for (m, n, k) in Self.shapes(type) {
                         let p = Problem(type, m, n, k, seed: 31)
                         for act in [NT_ACT_Q8, NT_ACT_F32] {
@@ -94,8 +106,8 @@ extension Kernels {
 
         @Test func rowsHaveTheSameBitsInAnyBatchAndSplit() {
             Kernels.forEachLevel { level in
-                for type in GGUFReference.packable {
-                    let k = 2 * nt_block_elements(type), m = 27, n = 53
+                for type in Self.types {
+                    let block = nt_block_elements(type), k = block < 256 && !nt_type_is_packable(type) ? 640 : 2 * block, m = 27, n = 53
                     let p = Problem(type, m, n, k, seed: 32)
                     for act in [NT_ACT_Q8, NT_ACT_F32] {
                         let place: Comment = "level \(level.rawValue) type \(type.rawValue) act \(act.rawValue)"

@@ -159,4 +159,88 @@ import Testing
             }
         }
     }
+
+    /// Each cache type: near the reference, and the same bits however the work is cut.
+    @Test(arguments: KVCacheType.allCases)
+    func everyCacheTypeIsNear(_ type: KVCacheType) throws {
+        let c = Case(name: "cache", heads: 8, kvHeads: 2, dimension: 32, rope: plainRope(32, .half)), parameters = Parameters(c)
+        let lengths = [60, 1, 23]
+        var random = Random(3)
+        let texts = lengths.map { random.floats($0 * c.columns, scale: 1.5) }
+        let layout = KVCacheLayout(
+            groups: [.init(slidingWindow: nil)], layersPerGroup: [1], blockSize: 16, kvHeads: 2, headDimension: 32, valueDimension: 32)
+        let harness = try AttentionHarness(layout, columns: (c.columns, 256), tokens: 60, cacheType: type)
+        let spec = try spec(c, parameters, harness.backend)
+        // Half a step of the values' type, the largest of which is 1.5, and some for the keys.
+        let tolerance: Double =
+            switch type {
+            case .float32: 1e-5
+            case .float16: 2e-3
+            case .auto, .bfloat16, .int8: 2e-2
+            case .fp8, .fp8E4M3: 0.15
+            case .fp8E5M2: 0.3
+            }
+        var first: [[Float]]?
+        for steps in AttentionHarness.waysToRun(lengths) {
+            let out = try harness.run(texts, steps: steps) { $0.attention($1, spec, into: $2) }
+            if let first {
+                for text in texts.indices { #expect(sameBits(out[text], first[text]), "\(type) text \(text)") }
+                continue
+            }
+            first = out
+            for text in texts.indices {
+                let worst = zip(out[text], reference(texts[text], c, parameters)).reduce(0.0) { max($0, abs(Double($1.0) - $1.1)) }
+                #expect(worst < tolerance, "\(type) text \(text): \(worst)")
+            }
+        }
+    }
+
+    /// Layers of different heads, and one of latents, in one cache: none writes into another's pages.
+    @Test func layersOfDifferentShapesShareBlocks() throws {
+        let cases = [
+            Case(name: "narrow", heads: 4, kvHeads: 1, dimension: 16), Case(name: "wide", heads: 4, kvHeads: 4, dimension: 16),
+            Case(name: "middle", heads: 2, kvHeads: 2, dimension: 16),
+        ]
+        let pages = cases.map { KVPage.heads(kvHeads: $0.kvHeads, headDimension: $0.dimension, valueDimension: $0.dimension) }
+        let layout = KVCacheLayout(groups: [.init(slidingWindow: nil)], layersPerGroup: [3], blockSize: 16, pages: pages)
+        let single = KVCacheLayout(groups: layout.groups, layersPerGroup: [1], blockSize: 16, pages: [pages[1]])
+        let widest = cases[1].columns, tokens = 40
+        let harness = try AttentionHarness(layout, columns: (widest, 64 * 3), tokens: tokens, texts: 2)
+        #expect(harness.backend.bytesPerBlock(layout) == 3 * harness.backend.bytesPerBlock(single))
+        let buffers = try cases.map {
+            (try harness.backend.makeTensor(rows: 80, columns: $0.columns), try harness.backend.makeTensor(rows: 80, columns: $0.heads * $0.dimension))
+        }
+        let specs = try cases.enumerated().map { place, c in
+            var spec = try spec(c, Parameters(c), harness.backend)
+            spec.cacheLayer = place
+            return spec
+        }
+        var random = Random(9)
+        let texts = [random.floats(tokens * widest), random.floats(33 * widest)]
+        let steps: [[Range<Int>?]] = [[0..<20, nil], [20..<39, 0..<33], [39..<40, nil]]
+        let out = try harness.run(texts, steps: steps) { backend, input, output in
+            for (place, c) in cases.enumerated() {
+                let projection = buffers[place].0.first(input.rows), attended = buffers[place].1.first(input.rows)
+                for row in 0..<input.rows {
+                    (projection.floats + row * c.columns).update(from: input.floats + row * widest, count: c.columns)
+                }
+                backend.attention(projection, specs[place], into: attended)
+                for row in 0..<input.rows {
+                    (output.floats + row * 192 + place * 64).update(from: attended.floats + row * attended.columns, count: attended.columns)
+                }
+            }
+        }
+        for (text, values) in texts.enumerated() {
+            for (place, c) in cases.enumerated() {
+                let rows = values.count / widest
+                let expected = reference((0..<rows).flatMap { values[$0 * widest..<$0 * widest + c.columns] }, c, Parameters(c))
+                let width = c.heads * c.dimension
+                for row in 0..<rows {
+                    for i in 0..<width {
+                        #expect(abs(Double(out[text][row * 192 + place * 64 + i]) - expected[row * width + i]) < 1e-5, "\(c) text \(text) row \(row)")
+                    }
+                }
+            }
+        }
+    }
 }

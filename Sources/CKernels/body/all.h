@@ -4,20 +4,28 @@
 
 #include "../table.h"
 #include "../layouts.h"
+#include "../grouped_layout.h"
+#include "../expand.h"
+#include "../kv_layout.h"
 #include "simd.h"
 #include "vmath.h"
 #include "convert.h"
 #include "linear_rows.h"
+#include "lookup.h"
 #include "linear_packed.h"
+#include "linear_grouped.h"
+#include "linear_expanded.h"
 #include "elementwise.h"
 #include "rope.h"
 #include "kv_cache.h"
 #include "attention.h"
+#include "latent_attention.h"
+#include "attention_run.h"
 #include "sampling.h"
 
 void NT_FILL(struct nt_table *t) {
     *t = (struct nt_table){
-        .linear_rows = linear_rows, .linear_packed = linear_packed,
+        .linear_rows = linear_rows, .linear_packed = linear_packed, .linear_grouped = linear_grouped, .linear_expanded = linear_expanded,
         .quantize_rows_q8 = quantize_rows_q8,
         .f32_to_bf16 = f32_to_bf16, .f32_to_f16 = f32_to_f16, .bf16_to_f32 = bf16_to_f32, .f16_to_f32 = f16_to_f32,
         .rms_norm = rms_norm, .layer_norm = layer_norm, .activate = activate,

@@ -15,12 +15,18 @@ struct att_row {            // one query row of a block
 };
 
 /// State of a row: acc [v_padded], then max and sum; 16 floats for those keep rows aligned.
-INLINE size_t att_state_floats(const nt_attention_args *a) { return (a->cache.v_dim + 15) / 16 * 16 + 16; }
+INLINE size_t att_state_floats(const nt_attention_args *a) { return kv_round(a->cache.v_dim, a->cache.latent ? 32 : 16) + 16; }
 
 INLINE float exp_scalar(float x) { return vf_exp(vf_set(x))[0]; }
 
-INLINE struct att_row att_row(const nt_attention_args *a, size_t kv_head, size_t token_begin, size_t row) {
-    size_t group = a->heads / a->cache.kv_heads, token = token_begin + row / group, head = kv_head * group + row % group;
+/// Query heads of one kv head.
+struct att_heads { size_t begin, count, kv; };
+INLINE struct att_heads att_heads(const nt_attention_args *a, size_t head_begin, size_t head_end) {
+    return (struct att_heads){head_begin, head_end - head_begin, head_begin / (a->heads / a->cache.kv_heads)};
+}
+
+INLINE struct att_row att_row(const nt_attention_args *a, struct att_heads heads, size_t token_begin, size_t row) {
+    size_t token = token_begin + row / heads.count, head = heads.begin + row % heads.count;
     size_t position = a->first_position + token;
     struct att_row r = {token, head, 0, a->bidirectional ? a->key_count : position + 1, (float)position, 0};
     if (a->window && position + 1 > a->window) r.from = position + 1 - a->window;
@@ -34,24 +40,25 @@ INLINE const char *att_page(const nt_attention_args *a, size_t position) {
 }
 
 /// Scores of R rows with NG vectors of 16 keys. q: bf16 pairs [R][k_dim / 2] or f32 [R][k_dim]; keys[g] at dim 0.
-INLINE void att_scores(const int R, const int NG, const nt_type type, size_t k_dim, size_t block, const char *q,
+INLINE void att_scores(const int R, const int NG, const nt_kv_type type, size_t k_dim, size_t block, const char *q,
                        const char *const *keys, float *scores) {
     vf acc[ATT_ROWS][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)
 #pragma clang loop unroll(full)
         for (int g = 0; g < NG; g++) acc[r][g] = vf_set(0);
-    size_t steps = type == NT_BF16 ? k_dim / 2 : k_dim, step = type == NT_F16 ? 2 * block : 4 * block;
+    const bool paired = kv_is_paired(type);
+    size_t steps = paired ? k_dim / 2 : k_dim, step = kv_element(type) * (paired ? 2 : 1) * block;
     for (size_t d = 0; d < steps; d++) {
         vf key[2];
 #pragma clang loop unroll(full)
-        for (int g = 0; g < NG; g++) key[g] = type == NT_F16 ? vf_from_f16(vh_load(keys[g] + d * step)) : vf_load(keys[g] + d * step);
+        for (int g = 0; g < NG; g++) key[g] = paired ? (vf)kv_pairs(type, keys[g] + d * step) : kv_floats(type, keys[g] + d * step);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             vi x = vi_splat_load(q + 4 * (r * steps + d));
 #pragma clang loop unroll(full)
             for (int g = 0; g < NG; g++)
-                acc[r][g] = type == NT_BF16 ? vf_dot_bf16(acc[r][g], x, (vi)key[g]) : vf_fma((vf)x, key[g], acc[r][g]);
+                acc[r][g] = paired ? vf_dot_bf16(acc[r][g], x, (vi)key[g]) : vf_fma((vf)x, key[g], acc[r][g]);
         }
     }
 #pragma clang loop unroll(full)
@@ -62,7 +69,7 @@ INLINE void att_scores(const int R, const int NG, const nt_type type, size_t k_d
 
 /// acc of R rows, NV vectors of dims: scaled by factor, then + p V over the tile's vectors begin..<end.
 /// p: bf16 pairs [R][ATT_TILE / 2] or f32 [R][ATT_TILE]; values[v]: 16 positions at this chunk's first dim.
-INLINE void att_values(const int R, const int NV, const nt_type type, size_t v_padded, size_t begin, size_t end,
+INLINE void att_values(const int R, const int NV, const nt_kv_type type, size_t v_padded, size_t begin, size_t end,
                        size_t count, const char *p, const char *const *values, size_t dim, const float *factors,
                        float *state, size_t state_floats) {
     vf acc[ATT_ROWS][4];
@@ -70,25 +77,25 @@ INLINE void att_values(const int R, const int NV, const nt_type type, size_t v_p
     for (int r = 0; r < R; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < NV; v++) acc[r][v] = vf_load(state + r * state_floats + dim + 16 * v) * vf_set(factors[r]);
-    const int pair = type == NT_BF16 ? 2 : 1;
-    const size_t element = type == NT_F16 ? 2 : 4, row_bytes = v_padded * element;
+    const bool paired = kv_is_paired(type);
+    const size_t pair = paired ? 2 : 1, element = kv_element(type) * pair, row_bytes = v_padded * element;
     for (size_t g = begin; g < end; g++) {
         const char *row = values[g] + dim * element;
         size_t n = count - 16 * g < 16 ? count - 16 * g : 16;  // positions beyond `count` may hold anything: never used
         for (size_t j = 0; j < n; j += pair, row += row_bytes) {
             vf value[4];
 #pragma clang loop unroll(full)
-            for (int v = 0; v < NV; v++) value[v] = type == NT_F16 ? vf_from_f16(vh_load(row + 32 * v)) : vf_load(row + 64 * v);
-            if (type == NT_BF16 && j + 1 == n)
+            for (int v = 0; v < NV; v++) value[v] = paired ? (vf)kv_pairs(type, row + 16 * element * v) : kv_floats(type, row + 16 * element * v);
+            if (paired && j + 1 == n)
 #pragma clang loop unroll(full)
                 for (int v = 0; v < NV; v++) value[v] = (vf)((vi)value[v] & 0xffff);
-            size_t at = type == NT_BF16 ? 8 * g + j / 2 : 16 * g + j, width = ATT_TILE / pair;
+            size_t at = paired ? 8 * g + j / 2 : 16 * g + j, width = ATT_TILE / pair;
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++) {
                 vi x = vi_splat_load(p + 4 * (r * width + at));
 #pragma clang loop unroll(full)
                 for (int v = 0; v < NV; v++)
-                    acc[r][v] = type == NT_BF16 ? vf_dot_bf16(acc[r][v], x, (vi)value[v]) : vf_fma((vf)x, value[v], acc[r][v]);
+                    acc[r][v] = paired ? vf_dot_bf16(acc[r][v], x, (vi)value[v]) : vf_fma((vf)x, value[v], acc[r][v]);
             }
         }
     }
@@ -99,14 +106,17 @@ INLINE void att_values(const int R, const int NV, const nt_type type, size_t v_p
 }
 
 /// Softmax step of one row on one tile: scores -> p (same place or bf16), new max and sum; returns the old acc's factor.
-INLINE float att_softmax(const nt_attention_args *a, const struct att_row *row, size_t tile, size_t begin, size_t end,
-                         float *scores, uint16_t *narrow, float *max, float *sum) {
+/// key_scales, value_scales: of each vector's 16 positions, where the type has them; values' go into p. NULL key_scales are in the scores.
+INLINE float att_softmax(const nt_attention_args *a, const nt_kv_type type, const struct att_row *row, size_t tile, size_t begin,
+                         size_t end, const float *const *key_scales, const float *const *value_scales, float *scores,
+                         uint16_t *narrow, float *max, float *sum) {
     const vf infinity = vf_set(NEGATIVE_INFINITY);
     const vi lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     vf top = infinity;
     for (size_t g = begin; g < end; g++) {
         size_t first = tile + 16 * g;
         vf s = vf_load(scores + 16 * g);
+        if (kv_is_scaled(type) && key_scales) s *= vf_load(key_scales[g]) * vf_set(f8_rest(type));
         if (a->softcap != 0) s = vf_set(a->softcap) * vf_tanh(s / vf_set(a->softcap));
         vi at = vi_set((int32_t)first) + lanes;
         if (a->alibi_slopes) s += vf_set(row->slope) * (vf_from_i(at) - vf_set(row->position));
@@ -120,14 +130,20 @@ INLINE float att_softmax(const nt_attention_args *a, const struct att_row *row, 
     vf total = vf_set(0);
     for (size_t g = begin; g < end; g++) {
         vf p = vf_exp(vf_load(scores + 16 * g) - vf_set(shift));
-        if (narrow) {
+        if (kv_is_scaled(type)) {
+            total += p;
+            vf scale = vf_load(value_scales[g]);               // beyond the text it may be anything: 0 stays 0
+            if (type != NT_KV_INT8) scale *= vf_set(F8_RAISE);
+            p = vf_select(p == vf_set(0), p, p * scale);
+        }
+        if (kv_is_paired(type)) {
             vh h = vh_bf16_fast(p);
             vh_store(narrow + 16 * g, h);
             p = vf_from_bf16(h);
         } else {
             vf_store(scores + 16 * g, p);
         }
-        total += p;
+        if (!kv_is_scaled(type)) total += p;
     }
     float factor = exp_scalar(old - shift);
     *max = now;
@@ -135,42 +151,58 @@ INLINE float att_softmax(const nt_attention_args *a, const struct att_row *row, 
     return factor;
 }
 
-/// R rows over one split; state rows must be empty before (acc 0, max -inf, sum 0).
-INLINE void att_block(const int R, const nt_type type, const nt_attention_args *a, size_t kv_head,
-                      const struct att_row *rows, size_t split, float *state, char *scratch) {
-    const size_t k_dim = a->cache.k_dim, block = a->cache.block_size, floats = att_state_floats(a);
-    const struct kv_page page = kv_page(&a->cache);
+/// `count` elements of a query, scaled, as its product with keys of `type` takes them.
+INLINE void att_query(const nt_kv_type type, const float *in, size_t count, float scale, char *to) {
+    for (size_t d = 0; d < count; d += 16) {
+        size_t n = min_size(16, count - d);
+        vf x = vf_load_n(in + d, n) * vf_set(scale);
+        if (kv_is_paired(type)) vh_store_n(to + 2 * d, vh_bf16_fast(x), n);
+        else vf_store_n(to + 4 * d, x, n);
+    }
+}
+
+/// Positions of a split that any of the rows sees; empty when from >= to.
+struct att_span { size_t from, to; };
+INLINE struct att_span att_span(const struct att_row *rows, size_t count, size_t split) {
     size_t from = rows[0].from, to = rows[0].to;
-    for (int r = 1; r < R; r++) {
-        from = from < rows[r].from ? from : rows[r].from;
+    for (size_t r = 1; r < count; r++) {
+        from = min_size(from, rows[r].from);
         to = to > rows[r].to ? to : rows[r].to;
     }
     from = from > split * NT_KV_SPLIT ? from : split * NT_KV_SPLIT;
-    to = min_size(to, (split + 1) * NT_KV_SPLIT);
-    if (from >= to) return;
+    return (struct att_span){from, min_size(to, (split + 1) * NT_KV_SPLIT)};
+}
+
+/// R rows over one split; state rows must be empty before (acc 0, max -inf, sum 0).
+INLINE void att_block(const int R, const nt_kv_type type, const nt_attention_args *a, size_t kv_head,
+                      const struct att_row *rows, size_t split, float *state, char *scratch) {
+    const size_t k_dim = a->cache.k_dim, block = a->cache.block_size, floats = att_state_floats(a);
+    const struct kv_page page = kv_page(&a->cache);
+    const size_t element = kv_element(type), query_bytes = k_dim * (kv_is_paired(type) ? 2 : 4);
+    const struct att_span span = att_span(rows, (size_t)R, split);
+    if (span.from >= span.to) return;
 
     float *scores = (float *)scratch;                          // [ATT_ROWS][ATT_TILE]
     uint16_t *narrow = (uint16_t *)(scores + ATT_ROWS * ATT_TILE);
     char *q = (char *)(narrow + ATT_ROWS * ATT_TILE);           // [R][k_dim] f32 or bf16, times scale
-    for (int r = 0; r < R; r++) {
-        const float *in = a->q + rows[r].token * a->q_stride + rows[r].head * k_dim;
-        for (size_t d = 0; d < k_dim; d += 16) {
-            size_t n = min_size(16, k_dim - d);
-            vf x = vf_load_n(in + d, n) * vf_set(a->scale);
-            if (type == NT_BF16) vh_store_n(q + 2 * (r * k_dim + d), vh_bf16_fast(x), n);
-            else vf_store_n(q + 4 * (r * k_dim + d), x, n);
-        }
-    }
+    const float raise = kv_is_scaled(type) && kv_is_paired(type) ? F8_RAISE : 1;
+    for (int r = 0; r < R; r++)
+        att_query(type, a->q + rows[r].token * a->q_stride + rows[r].head * k_dim, k_dim, a->scale * raise, q + r * query_bytes);
 
     const int NG = NT_LEVEL >= 2 ? 2 : 1, NV = NT_LEVEL >= 2 ? (R > 4 ? 2 : 4) : (R > 2 ? 1 : 2);
-    for (size_t tile = from / ATT_TILE * ATT_TILE; tile < to; tile += ATT_TILE) {
-        const size_t begin = from > tile ? (from - tile) / 16 : 0, end = (min_size(to - tile, ATT_TILE) + 15) / 16;
+    for (size_t tile = span.from / ATT_TILE * ATT_TILE; tile < span.to; tile += ATT_TILE) {
+        const size_t begin = span.from > tile ? (span.from - tile) / 16 : 0, end = (min_size(span.to - tile, ATT_TILE) + 15) / 16;
         const char *keys[ATT_VECTORS], *values[ATT_VECTORS];
+        const float *key_scales[ATT_VECTORS], *value_scales[ATT_VECTORS];
         for (size_t g = begin; g < end; g++) {
             const char *base = att_page(a, tile + 16 * g);
             size_t at = (tile + 16 * g) % block;
-            keys[g] = base + kv_head * page.key_head + at * (type == NT_F16 ? 2 : 4);
-            values[g] = base + page.values + kv_head * page.value_head + at * page.v_padded * page.element;
+            keys[g] = base + kv_head * page.key_head + at * element * (kv_is_paired(type) ? 2 : 1);
+            values[g] = base + page.values + kv_head * page.value_head + at * page.v_padded * element;
+            if (kv_is_scaled(type)) {
+                key_scales[g] = (const float *)(base + page.key_scales) + kv_head * block + at;
+                value_scales[g] = (const float *)(base + page.value_scales) + kv_head * block + at;
+            }
         }
         size_t g = begin;
         for (; g + NG <= end; g += NG) att_scores(R, NG, type, k_dim, block, q, keys + g, scores + 16 * g);
@@ -179,31 +211,33 @@ INLINE void att_block(const int R, const nt_type type, const nt_attention_args *
         float factors[ATT_ROWS];
         for (int r = 0; r < R; r++) {
             float *own = state + r * floats + page.v_padded;
-            factors[r] = att_softmax(a, &rows[r], tile, begin, end, scores + r * ATT_TILE,
-                                     type == NT_BF16 ? narrow + r * ATT_TILE : 0, own, own + 1);
+            factors[r] = att_softmax(a, type, &rows[r], tile, begin, end, key_scales, value_scales, scores + r * ATT_TILE,
+                                     narrow + r * ATT_TILE, own, own + 1);
         }
-        const char *p = type == NT_BF16 ? (const char *)narrow : (const char *)scores;
+        const char *p = kv_is_paired(type) ? (const char *)narrow : (const char *)scores;
         size_t dim = 0;
         for (; dim + 16 * NV <= page.v_padded; dim += 16 * NV)
-            att_values(R, NV, type, page.v_padded, begin, end, to - tile, p, values, dim, factors, state, floats);
+            att_values(R, NV, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats);
         for (; dim < page.v_padded; dim += 16)
-            att_values(R, 1, type, page.v_padded, begin, end, to - tile, p, values, dim, factors, state, floats);
+            att_values(R, 1, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats);
     }
 }
 
 typedef void att_block_function(const nt_attention_args *, size_t, const struct att_row *, size_t, float *, char *);
 #define ATT_BLOCK(R, type)                                                                                           \
     KERNEL void att_##R##_##type(const nt_attention_args *a, size_t h, const struct att_row *rows, size_t split,     \
-                                 float *state, char *scratch) { att_block(R, NT_##type, a, h, rows, split, state, scratch); }
+                                 float *state, char *scratch) { att_block(R, NT_KV_##type, a, h, rows, split, state, scratch); }
 #define ATT_BLOCKS(type) ATT_BLOCK(1, type) ATT_BLOCK(2, type) ATT_BLOCK(3, type) ATT_BLOCK(4, type) ATT_BLOCK(8, type)
 ATT_BLOCKS(F32)
 ATT_BLOCKS(F16)
 ATT_BLOCKS(BF16)
+ATT_BLOCKS(INT8)
+ATT_BLOCKS(E4M3)
+ATT_BLOCKS(E5M2)
 
-static att_block_function *const att_functions[3][5] = {
-    {att_1_F32, att_2_F32, att_3_F32, att_4_F32, att_8_F32},
-    {att_1_F16, att_2_F16, att_3_F16, att_4_F16, att_8_F16},
-    {att_1_BF16, att_2_BF16, att_3_BF16, att_4_BF16, att_8_BF16},
+#define ATT_ENTRIES(type) [NT_KV_##type] = {att_1_##type, att_2_##type, att_3_##type, att_4_##type, att_8_##type}
+static att_block_function *const att_functions[6][5] = {
+    ATT_ENTRIES(F32), ATT_ENTRIES(F16), ATT_ENTRIES(BF16), ATT_ENTRIES(INT8), ATT_ENTRIES(E4M3), ATT_ENTRIES(E5M2),
 };
 
 INLINE void att_clear(const nt_attention_args *a, float *state, size_t rows) {
@@ -217,20 +251,8 @@ INLINE size_t att_take(size_t left) { return left >= 8 && NT_LEVEL >= 2 ? 8 : le
 
 INLINE void att_run(const nt_attention_args *a, size_t kv_head, const struct att_row *rows, size_t count, size_t split,
                     float *state, char *scratch) {
-    att_block_function *const *f = att_functions[a->cache.type == NT_F32 ? 0 : a->cache.type == NT_F16 ? 1 : 2];
     att_clear(a, state, count);
-    f[count == 8 ? 4 : count - 1](a, kv_head, rows, split, state, scratch);
-}
-
-static void attention_partial(const nt_attention_args *a, size_t kv_head, size_t token_begin, size_t token_end,
-                              size_t split, float *partials, void *scratch) {
-    size_t total = (token_end - token_begin) * (a->heads / a->cache.kv_heads), floats = att_state_floats(a);
-    for (size_t row = 0, n; row < total; row += n) {
-        n = att_take(total - row);
-        struct att_row rows[ATT_ROWS];
-        for (size_t r = 0; r < n; r++) rows[r] = att_row(a, kv_head, token_begin, row + r);
-        att_run(a, kv_head, rows, n, split, partials + row * floats, scratch);
-    }
+    att_functions[a->cache.type][count == 8 ? 4 : count - 1](a, kv_head, rows, split, state, scratch);
 }
 
 /// into = into merged with next, a later split.
@@ -249,47 +271,13 @@ INLINE void att_merge(const nt_attention_args *a, float *into, const float *next
 
 INLINE void att_finish(const nt_attention_args *a, const struct att_row *row, const float *state) {
     size_t dims = att_state_floats(a) - 16;
-    float max = state[dims], sum = state[dims + 1], factor = 1;
+    float max = state[dims], sum = state[dims + 1], factor = f8_rest(a->cache.type);
     if (a->sinks) {
-        float sink = a->sinks[row->head], top = sink > max ? sink : max;
-        factor = exp_scalar(max - top);
-        sum = sum * factor + exp_scalar(sink - top);
+        float sink = a->sinks[row->head], top = sink > max ? sink : max, shrink = exp_scalar(max - top);
+        factor *= shrink;
+        sum = sum * shrink + exp_scalar(sink - top);
     }
     vf f = vf_set(sum > 0 || sum != sum ? factor / sum : 0);
     float *out = a->out + row->token * a->out_stride + row->head * a->cache.v_dim;
     for (size_t d = 0; d < a->cache.v_dim; d += 16) vf_store_n(out + d, vf_load(state + d) * f, min_size(16, a->cache.v_dim - d));
-}
-
-static void attention_combine(const nt_attention_args *a, size_t kv_head, size_t token_begin, size_t token_end,
-                              size_t splits, float *partials) {
-    size_t total = (token_end - token_begin) * (a->heads / a->cache.kv_heads), floats = att_state_floats(a);
-    for (size_t row = 0; row < total; row++) {
-        struct att_row r = att_row(a, kv_head, token_begin, row);
-        float *into = partials + row * floats;
-        for (size_t s = 1; s < splits; s++) att_merge(a, into, partials + (s * total + row) * floats);
-        att_finish(a, &r, into);
-    }
-}
-
-static void attention(const nt_attention_args *a, size_t kv_head, size_t token_begin, size_t token_end, void *scratch) {
-    size_t total = (token_end - token_begin) * (a->heads / a->cache.kv_heads), floats = att_state_floats(a);
-    float *running = scratch, *next = running + ATT_ROWS * floats;
-    char *work = (char *)(next + ATT_ROWS * floats);
-    for (size_t row = 0, n; row < total; row += n) {
-        n = att_take(total - row);
-        struct att_row rows[ATT_ROWS];
-        size_t from = (size_t)-1, to = 0;
-        for (size_t r = 0; r < n; r++) {
-            rows[r] = att_row(a, kv_head, token_begin, row + r);
-            from = min_size(from, rows[r].from);
-            to = to > rows[r].to ? to : rows[r].to;
-        }
-        size_t split = from / NT_KV_SPLIT;
-        att_run(a, kv_head, rows, n, split, running, work);
-        for (split++; split * NT_KV_SPLIT < to; split++) {
-            att_run(a, kv_head, rows, n, split, next, work);
-            for (size_t r = 0; r < n; r++) att_merge(a, running + r * floats, next + r * floats);
-        }
-        for (size_t r = 0; r < n; r++) att_finish(a, &rows[r], running + r * floats);
-    }
 }

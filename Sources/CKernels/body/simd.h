@@ -13,6 +13,7 @@ typedef int32_t vi4 __attribute__((vector_size(16)));
 typedef uint16_t vh __attribute__((vector_size(32)));   // 16 halves or bfloats
 typedef uint8_t vb __attribute__((vector_size(16)));    // 16 bytes
 typedef int8_t vsb __attribute__((vector_size(16)));
+typedef uint8_t vb64 __attribute__((vector_size(64)));
 
 #define INLINE static inline __attribute__((always_inline))
 #define KERNEL static __attribute__((noinline))

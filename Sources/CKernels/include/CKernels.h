@@ -11,6 +11,7 @@
 #include "nt_cpu.h"
 #include "nt_types.h"
 #include "nt_linear.h"
+#include "nt_grouped.h"
 #include "nt_quantize.h"
 #include "nt_elementwise.h"
 #include "nt_rope.h"

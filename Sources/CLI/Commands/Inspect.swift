@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Hub
 import Models
+import Planning
 import Progress
 import Server
 import Tensors
@@ -64,14 +65,11 @@ struct Inspect: AsyncParsableCommand {
 
     private func printMemory(_ source: ModelSource) throws {
         let backend = CPUBackend(engine.backendConfiguration)
-        let available = MachineMemory.available
-        let plan = try MemoryPlan(
-            source, on: backend, blockSize: engine.blockSize, sequences: engine.maxNumSeqs, budget: engine.kvCacheMemory?.count,
-            wantedLength: engine.maxModelLen?.count, available: available)
         row("backend", backend.summary)
-        row("memory", "\(ByteSize.text(available)) available; weights \(ByteSize.text(plan.weightBytes))")
-        row("KV cache", "\(ByteSize.text(plan.bytesPerToken)) a token; \(ByteSize.text(plan.cacheBytes)) would be used for \(plan.cacheTokens) tokens")
-        row("fits", "\(plan.cacheTokens / max(1, plan.maxModelLength)) texts of \(plan.maxModelLength) tokens at once")
+        let plan = try MemoryPlan(source, on: backend, engine)
+        row("memory", "\(ByteSize.text(plan.available)) available; weights \(ByteSize.text(plan.weightBytes)), work space up to \(ByteSize.text(plan.workBytes))")
+        row("KV cache", "\(ByteSize.text(plan.cache.bytesPerToken)) a token; \(ByteSize.text(plan.cacheBytes)) would be used for \(plan.cacheTokens) tokens")
+        row("fits", "\(plan.texts) texts of \(plan.maxModelLength) tokens at once")
     }
 
     private func row(_ name: String, _ value: String) {

@@ -15,6 +15,7 @@ struct Serve: AsyncParsableCommand {
     var model: String?
 
     @OptionGroup(title: "Engine") var engine: EngineOptions
+    @OptionGroup(title: "LoRA") var lora: LoRAFlags
     @OptionGroup(title: "Server") var server: ServerFlags
 
     func run() async throws {
@@ -25,11 +26,21 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = server.quiet ? .warning : level
         var clock = StartClock()
         let progress = TerminalProgress(quiet: server.quiet)
-        let session = try await ModelSession.open(model, engine, servedNames: server.servedModelName, progress: progress, clock: &clock)
+        let session = try await ModelSession.open(model, engine, servedNames: server.servedModelName, lora: lora, progress: progress, clock: &clock)
         for line in session.lines { logger.info("\(line)") }
         if !session.served.defaults.summary.isEmpty { logger.info("defaults   \(session.served.defaults.summary) (from the checkpoint)") }
+        for module in lora.loraModules {
+            do {
+                let summary = try await session.served.adapters.load(name: module.name, path: module.path, baseName: module.baseName)
+                logger.info("adapter    \(module.name): \(summary)")
+            } catch {
+                throw SettingsError("--lora-modules \(module.name)=\(module.path): \(error.message)")
+            }
+        }
+        if !lora.loraModules.isEmpty { clock.mark("adapters") }
         logger.info("ready      in \(clock.summary)")
-        let options = server.serverOptions()
+        var options = server.serverOptions()
+        options.allowsAdapterUpdates = lora.allowsUpdates(Environment.all)
         let quiet = server.quiet
         let name = session.served.names[0]
         let hasKeys = !options.apiKeys.isEmpty

@@ -15,7 +15,8 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Precision of activations: auto (by the weights) or float32 (nothing is rounded).")
     var dtype: DTypeOption = .auto
 
-    @Option(help: "Type of cached keys and values: auto, float32, float16 or bfloat16.")
+    @Option(
+        help: "Type of cached keys and values: auto, float32, float16, bfloat16, or at half the memory int8 (nearest), fp8 (= fp8_e4m3) or fp8_e5m2.")
     var kvCacheDtype: KVCacheTypeOption = .auto
 
     @Option(help: "Memory for the KV cache, such as 2GiB or 500MB. Default: what the longest texts of all sequences could need, at most half of the free memory.")
@@ -89,7 +90,9 @@ enum DTypeOption: String, ExpressibleByArgument, CaseIterable {
 }
 
 enum KVCacheTypeOption: String, ExpressibleByArgument, CaseIterable {
-    case auto, float32, float16, bfloat16
+    case auto, float32, float16, bfloat16, int8, fp8
+    case fp8E4M3 = "fp8_e4m3"
+    case fp8E5M2 = "fp8_e5m2"
 
     var type: KVCacheType { KVCacheType(rawValue: rawValue) ?? .auto }
 }

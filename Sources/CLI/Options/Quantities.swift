@@ -1,4 +1,5 @@
 import ArgumentParser
+import Planning
 
 /// A number of bytes as people write it: `2GiB`, `500MB`, `1.5g`, `1073741824`. Binary with an `i` or a bare letter, decimal with `B` alone.
 package struct ByteSize: ExpressibleByArgument, Sendable, Equatable {
@@ -27,12 +28,7 @@ package struct ByteSize: ExpressibleByArgument, Sendable, Equatable {
 
     /// "1.5 GiB".
     package static func text(_ count: Int) -> String {
-        let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        for (size, name) in units where count >= size {
-            let tenths = (Double(count) / Double(size) * 10).rounded() / 10
-            return "\(tenths) \(name)"
-        }
-        return "\(count) B"
+        QuantityText.bytes(count)
     }
 }
 

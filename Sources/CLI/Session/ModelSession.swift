@@ -5,6 +5,7 @@ import JSON
 import ModelText
 import Models
 import OpenAI
+import Planning
 import Progress
 import Sampling
 import Server
@@ -19,13 +20,17 @@ struct ModelSession {
     let backendSummary: String
     let engine: Engine
     let served: ServedModel
+    let adapterLoader: EngineAdapterLoader
+    /// Of the adapter that this session generates with; nil is the bare model.
+    var adapterID: Int32?
 
     /// - Parameters:
     ///   - name: what the user typed; nil is the default model.
     ///   - servedNames: names in the API; empty is the model's own.
+    ///   - lora: what `serve` says of adapters.
     ///   - clock: notes when each phase of the start was over.
     static func open(
-        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], progress: any ProgressReporter, clock: inout StartClock
+        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], lora: LoRAFlags? = nil, progress: any ProgressReporter, clock: inout StartClock
     ) async throws -> ModelSession {
         let environment = Environment.all
         let reference = try reference(name, options.revision, environment)
@@ -41,9 +46,7 @@ struct ModelSession {
         async let text = loadText(local, source, options)
         let backend = CPUBackend(options.backendConfiguration)
         let summary = backend.summary
-        let plan = try MemoryPlan(
-            source, on: backend, blockSize: options.blockSize, sequences: options.maxNumSeqs, budget: options.kvCacheMemory?.count,
-            wantedLength: options.maxModelLen?.count, available: MachineMemory.available)
+        let plan = try MemoryPlan(source, on: backend, options)
         var modelOptions = ModelOptions(cacheByteCount: plan.cacheBytes, maxBatchedTokens: options.maxNumBatchedTokens)
         modelOptions.blockSize = options.blockSize
         let item = progress.begin("loading \(local.name)", total: source.description.layers.count + 1, unit: .items("parts"))
@@ -51,19 +54,23 @@ struct ModelSession {
         progress.finish(item, .done)
         progress.close()
         clock.mark("weights")
+        let adapters = source.adapters(of: runner)
         let textModel = try await text
         clock.mark("tokenizer")
 
         var configuration = options.engineConfiguration(maxModelLength: plan.maxModelLength)
         configuration.vocabularySize = min(source.description.vocabularySize, textModel.vocabularySize)
+        configuration.scheduler.adapters = lora?.maxLoras
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
+        let adapterLoader = EngineAdapterLoader(engine: engine, adapters: adapters, maxRank: lora?.maxLoraRank)
         var served = ServedModel(
             names: servedNames.isEmpty ? [local.name] : servedNames, root: name ?? local.name, maxModelLength: plan.maxModelLength,
-            defaults: defaults, text: textModel, generator: EngineGenerator(engine))
+            defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
         served.pooled = PooledModel(source.description)
         clock.mark("engine")
-        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served)
+        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
+            adapterLoader: adapterLoader)
     }
 
     static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {
@@ -89,7 +96,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines
+        ] + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines + source.warnings.map { "warning    \($0)" }
     }
 }
 

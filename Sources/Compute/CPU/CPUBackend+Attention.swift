@@ -4,22 +4,23 @@ import Tensors
 extension CPUBackend {
     package func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor) {
         guard let cache else { return }
-        let layer = cache.layer(spec.cacheLayer)
+        let page = KVPage.heads(kvHeads: spec.kvHeads, headDimension: spec.headDimension, valueDimension: spec.valueDimension)
+        let layer = cache.layer(spec.cacheLayer, page)
         rotateAndWrite(projection, spec, layer)
-        var shared = nt_attention_args()
-        shared.cache = layer
-        shared.heads = spec.heads
-        shared.q_stride = projection.columns
-        shared.out_stride = out.columns
-        shared.scale = spec.scale
-        shared.softcap = spec.softcap
-        shared.window = spec.slidingWindow ?? 0
-        shared.alibi_slopes = spec.alibiSlopes?.floats
-        shared.sinks = spec.sinks?.floats
-        shared.bidirectional = spec.isBidirectional
-        guard scratch.reserve(worker: nt_attention_scratch_bytes(&shared)) else { return }
-        attendTiles(shared, projection, spec, out)
-        for tile in plan.splitTiles { attendSplit(tile, shared, projection, spec, out) }
+        var arguments = nt_attention_args()
+        arguments.cache = layer
+        arguments.heads = spec.heads
+        arguments.q = UnsafePointer(projection.floats)
+        arguments.q_stride = projection.columns
+        arguments.out = out.floats
+        arguments.out_stride = out.columns
+        arguments.scale = spec.scale
+        arguments.softcap = spec.softcap
+        arguments.window = spec.slidingWindow ?? 0
+        arguments.alibi_slopes = spec.alibiSlopes?.floats
+        arguments.sinks = spec.sinks?.floats
+        arguments.bidirectional = spec.isBidirectional
+        attend(arguments, cacheGroup: spec.cacheGroup)
     }
 
     /// Clips, norms and rotates queries and keys in place, then writes keys and values to their slots.
@@ -73,50 +74,5 @@ extension CPUBackend {
         case .whole:
             normRows(rows, columns, count, width: heads * dimension, norm.norm, 0, nt_out(rows: rows, stride: columns * 4, type: NT_ACT_F32))
         }
-    }
-
-    /// Arguments for one sequence of the batch; query token 0 is its first token of this step.
-    private func sequenceArguments(
-        _ sequence: Int, _ shared: nt_attention_args, _ projection: Tensor, _ spec: AttentionSpec, _ out: Tensor
-    ) -> nt_attention_args {
-        var arguments = shared
-        let first = Int(plan.queryStarts[sequence])
-        let group = plan.groups[spec.cacheGroup]
-        arguments.block_table = UnsafePointer(group.blockTables.base + sequence * group.maxBlocks)
-        arguments.q = UnsafePointer(projection.floats + first * projection.columns)
-        arguments.out = out.floats + first * out.columns
-        arguments.first_position = Int(plan.positions[first])
-        arguments.key_count = Int(plan.sequenceLengths[sequence])
-        return arguments
-    }
-
-    private func attendTiles(_ shared: nt_attention_args, _ projection: Tensor, _ spec: AttentionSpec, _ out: Tensor) {
-        let tiles = plan.tiles, scratch = scratch.workerBases, kvHeads = spec.kvHeads
-        // Later tiles of a prompt see more keys: starting with them evens out the end.
-        pool.parallelFor(tiles.count * kvHeads) { item, worker in
-            let tile = tiles[tiles.count - 1 - item / kvHeads]
-            let sequence = Int(tile.sequence), first = Int(self.plan.queryStarts[sequence])
-            var arguments = self.sequenceArguments(sequence, shared, projection, spec, out)
-            nt_attention(&arguments, item % kvHeads, Int(tile.begin) - first, Int(tile.end) - first, scratch[worker])
-        }
-    }
-
-    /// One token over a long context: its KV splits go to different threads and are merged in order.
-    private func attendSplit(
-        _ tile: CPUStepPlan.QueryTile, _ shared: nt_attention_args, _ projection: Tensor, _ spec: AttentionSpec, _ out: Tensor
-    ) {
-        var arguments = sequenceArguments(Int(tile.sequence), shared, projection, spec, out)
-        let splits = nt_attention_splits(&arguments, 1)
-        let rowFloats = nt_attention_partial_floats(&arguments)
-        let group = spec.heads / spec.kvHeads, kvHeads = spec.kvHeads
-        let headFloats = splits * group * rowFloats
-        guard let memory = scratch.partials(kvHeads * headFloats * 4) else { return }
-        let partials = memory.assumingMemoryBound(to: Float.self), scratch = scratch.workerBases
-        pool.parallelFor(kvHeads * splits) { item, worker in
-            let head = item / splits, split = item % splits
-            var arguments = arguments
-            nt_attention_partial(&arguments, head, 0, 1, split, partials + head * headFloats + split * group * rowFloats, scratch[worker])
-        }
-        for head in 0..<kvHeads { nt_attention_combine(&arguments, head, 0, 1, splits, partials + head * headFloats) }
     }
 }

@@ -2,17 +2,21 @@ import CKernels
 
 extension CPUBackend {
     package func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: false)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     package func linear(_ input: LinearInput, _ matrix: Matrix, addingTo y: Tensor) {
+        let lowered = lower(input, matrix)
         product(input, matrix, y.floats, accumulate: true)
+        if lowered { raise(matrix, into: y.floats) }
     }
 
     /// Rows of activations up to which one thread prepares them: cheaper than waking the others.
     private static let fewRows = 4
     /// Rows of activations that one call of the kernel passes over a panel of weights, so that they stay in the L2 cache.
-    private static let rowsPerTile = 512
+    static let rowsPerTile = 512
 
     /// `y[rows, matrix.outputs] (+)= prologue(input) Wᵀ + bias`.
     private func product(_ input: LinearInput, _ matrix: Matrix, _ y: UnsafeMutablePointer<Float>, accumulate: Bool) {
@@ -21,10 +25,10 @@ extension CPUBackend {
         var first = 0
         // Parts of one matrix usually want the same activations; a run of such parts is one parallel loop.
         while first < parts.count {
-            let type = activationType(for: parts[first].type)
+            let type = activationType(for: parts[first]), order = parts[first].inputOrder
             var last = first + 1
-            while last < parts.count, activationType(for: parts[last].type) == type { last += 1 }
-            guard let x = narrow(input, width: matrix.inputs, to: type) else { return }
+            while last < parts.count, activationType(for: parts[last]) == type, parts[last].inputOrder === order { last += 1 }
+            guard let x = narrow(input, width: matrix.inputs, to: type, order) else { return }
             multiply(x, rows: input.rows, matrix, parts[first..<last], y, accumulate: accumulate)
             first = last
         }
@@ -36,7 +40,7 @@ extension CPUBackend {
         var columns = 0, scratchBytes = 0
         for part in parts {
             columns += part.outputs
-            scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, rows, matrix.inputs))
+            scratchBytes = max(scratchBytes, part.scratchBytes(x.type, rows: rows, inputs: matrix.inputs))
         }
         guard scratch.reserve(worker: scratchBytes) else { return }
         let step = chunkColumns(of: columns)
@@ -57,11 +61,8 @@ extension CPUBackend {
                 arguments.x = x.base + row * x.stride
                 arguments.x_stride = x.stride
                 arguments.x_type = x.type
-                arguments.w = part.data
-                arguments.w_stride = part.rowStride
-                arguments.w_type = part.type
+                part.describe(in: &arguments)
                 arguments.m = min(Self.rowsPerTile, rows - row)
-                arguments.n = part.outputs
                 arguments.k = inputs
                 arguments.n_begin = local * step
                 arguments.n_end = min(part.outputs, (local + 1) * step)
@@ -70,6 +71,7 @@ extension CPUBackend {
                 arguments.y_stride = outputs
                 arguments.accumulate = accumulate
                 arguments.scratch = scratch[worker]
+                arguments.scratch_bytes = scratchBytes
                 nt_linear(&arguments)
                 return
             }
@@ -92,38 +94,58 @@ extension CPUBackend {
         let type: nt_act
     }
 
-    private func activationType(for weight: nt_type) -> nt_act {
+    func activationType(for part: CPUMatrix.Part) -> nt_act {
         if configuration.precision == .float32 { return NT_ACT_F32 }
-        if nt_type_is_packable(weight) { return NT_ACT_Q8 }
-        return weight == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
+        if let grouped = part.grouped { return nt_grouped_activation(grouped) }
+        if nt_linear_supports(NT_ACT_Q8, part.type) { return NT_ACT_Q8 }
+        return part.type == NT_BF16 ? NT_ACT_BF16 : NT_ACT_F32
+    }
+
+    /// Bytes of a row of `width` activations.
+    static func rowBytes(_ width: Int, _ type: nt_act) -> Int {
+        switch type {
+        case NT_ACT_Q8: nt_q8_row_bytes(width)
+        case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
+        default: (width * 4 + 63) / 64 * 64
+        }
     }
 
     /// Applies what precedes the product and rounds its result to `type`, in one pass over the rows.
-    private func narrow(_ input: LinearInput, width: Int, to type: nt_act) -> Activations? {
-        if case .plain(let x) = input, type == NT_ACT_F32 {
+    func narrow(_ input: LinearInput, width: Int, to type: nt_act, _ order: CPUMatrix.InputOrder?) -> Activations? {
+        if case .plain(let x) = input, type == NT_ACT_F32, order == nil {
             return Activations(base: UnsafeRawPointer(x.address), stride: x.columns * 4, type: type)
         }
-        let stride =
-            switch type {
-            case NT_ACT_Q8: nt_q8_row_bytes(width)
-            case NT_ACT_BF16: (width * 2 + 63) / 64 * 64
-            default: (width * 4 + 63) / 64 * 64
-            }
-        let rows = input.rows
-        guard let base = scratch.narrowed(rows * stride) else { return nil }
-        if rows <= Self.fewRows {
-            apply(input, row: 0, count: rows, width: width, nt_out(rows: base, stride: stride, type: type))
-        } else {
-            let chunk = max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
-            pool.parallelFor((rows + chunk - 1) / chunk) { index, _ in
-                let row = index * chunk
-                self.apply(input, row: row, count: min(chunk, rows - row), width: width, nt_out(rows: base + row * stride, stride: stride, type: type))
+        let stride = Self.rowBytes(width, type), rows = input.rows
+        guard scratch.reserve(worker: order == nil ? 0 : width * 8), let base = scratch.narrowed(rows * stride) else { return nil }
+        let chunk = rows <= Self.fewRows ? rows : max(2, (rows + pool.threadCount * 4 - 1) / (pool.threadCount * 4))
+        pool.parallelFor((rows + chunk - 1) / chunk) { index, worker in
+            let row = index * chunk, count = min(chunk, rows - row)
+            let out = nt_out(rows: base + row * stride, stride: stride, type: type)
+            if let order {
+                self.apply(input, row: row, count: count, width: width, in: order, worker: worker, out)
+            } else {
+                self.apply(input, row: row, count: count, width: width, out)
             }
         }
         return Activations(base: UnsafeRawPointer(base), stride: stride, type: type)
     }
 
-    private func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
+    /// The same with the elements of each row put in order before they are rounded. Rows wait in the worker's own memory.
+    private func apply(
+        _ input: LinearInput, row: Int, count: Int, width: Int, in order: CPUMatrix.InputOrder, worker: Int, _ out: nt_out
+    ) {
+        guard let memory = scratch.workerBases[worker] else { return }
+        let stored = memory.assumingMemoryBound(to: Float.self), ordered = stored + width
+        order.indices.withUnsafeBufferPointer { indices in
+            for at in 0..<count {
+                apply(input, row: row + at, count: 1, width: width, nt_out(rows: stored, stride: width * 4, type: NT_ACT_F32))
+                for (column, index) in indices.enumerated() { ordered[column] = stored[Int(index)] }
+                nt_store_rows(ordered, width, 1, width, nt_out(rows: out.rows + at * out.stride, stride: out.stride, type: out.type))
+            }
+        }
+    }
+
+    func apply(_ input: LinearInput, row: Int, count: Int, width: Int, _ out: nt_out) {
         switch input {
         case .plain(let x):
             nt_store_rows(x.floats + row * x.columns, x.columns, count, width, out)

@@ -3,77 +3,61 @@ import Glibc
 package import Tensors
 
 extension CPUBackend {
-    package func makeMatrix(_ parts: [TensorView], biases: [TensorView?]) throws -> Matrix {
-        guard let inputs = parts.first?.shape.dimensions.last else { throw BackendError.shapeMismatch("a matrix needs at least one part") }
+    package func makeMatrix(_ parts: [StoredWeight], biases: [TensorView?]) throws -> Matrix {
+        guard let inputs = parts.first?.inputs else { throw BackendError.shapeMismatch("a matrix needs at least one part") }
         var made: [CPUMatrix.Part] = []
         var column = 0
-        for view in parts {
-            guard view.shape.rank == 2, view.shape[1] == inputs else {
-                throw BackendError.shapeMismatch("parts of one matrix differ in width: \(view.shape) beside \(inputs)")
+        for part in parts {
+            guard part.inputs == inputs else {
+                throw BackendError.shapeMismatch("parts of one matrix differ in width: \(part.inputs) beside \(inputs)")
             }
-            made.append(try makePart(view, firstColumn: column))
-            column += view.shape[0]
+            switch part {
+            case .dense(let view): made.append(try makePart(view, firstColumn: column))
+            case .grouped(let weight): made.append(try makePart(weight, firstColumn: column, after: made))
+            }
+            column += part.outputs
         }
-        return Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts)))
+        return adapters.watch(Matrix(outputs: column, inputs: inputs, storage: CPUMatrix(parts: made, bias: try makeBias(biases, parts))))
     }
 
-    private func makeBias(_ biases: [TensorView?], _ parts: [TensorView]) throws -> HostMemory? {
+    private func makeBias(_ biases: [TensorView?], _ parts: [StoredWeight]) throws -> HostMemory? {
         guard biases.contains(where: { $0 != nil }) else { return nil }
-        let memory = try HostMemory(byteCount: parts.reduce(0) { $0 + $1.shape[0] } * 4, for: "a bias")
+        let memory = try HostMemory(byteCount: parts.reduce(0) { $0 + $1.outputs } * 4, for: "a bias")
         var column = 0
         for (bias, part) in zip(biases, parts) {
             if let bias {
-                guard bias.count == part.shape[0] else {
-                    throw BackendError.shapeMismatch("a bias of \(bias.count) elements for \(part.shape[0]) outputs")
+                guard bias.count == part.outputs else {
+                    throw BackendError.shapeMismatch("a bias of \(bias.count) elements for \(part.outputs) outputs")
                 }
                 try widen(bias, into: memory.floats + column)
             }
-            column += part.shape[0]
+            column += part.outputs
         }
         return memory
     }
 
     private func makePart(_ view: TensorView, firstColumn: Int) throws -> CPUMatrix.Part {
+        guard view.shape.rank == 2 else { throw BackendError.shapeMismatch("a weight of shape \(view.shape) is no matrix") }
         let outputs = view.shape[0], inputs = view.shape[1]
         guard let type = view.dtype.kernelType, let base = view.bytes.baseAddress else {
             throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "the CPU backend has no kernel for it")
         }
-        if nt_linear_supports(NT_ACT_F32, type), !nt_type_is_packable(type) {
+        guard nt_row_bytes(type, inputs) == view.bytesPerRow || outputs == 0 else {
+            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(inputs) elements do not fill its blocks")
+        }
+        if !nt_type_is_packable(type) {
             return CPUMatrix.Part(type: type, data: base, rowStride: view.bytesPerRow, outputs: outputs, firstColumn: firstColumn, owner: view.owner)
         }
-        let packedBytes = nt_packed_bytes(type, outputs, inputs)
-        guard packedBytes > 0 else { return try makeWidenedPart(view, type, firstColumn: firstColumn) }
-        let memory = try HostMemory(byteCount: packedBytes, for: "packed weights")
-        let panels = nt_panels(outputs)
-        let chunk = max(1, panels / (pool.threadCount * 8))
-        pool.parallelFor((panels + chunk - 1) / chunk) { index, _ in
-            nt_pack(type, base, outputs, inputs, memory.base, index * chunk, min(panels, (index + 1) * chunk))
-        }
+        let memory = try HostMemory(byteCount: nt_packed_bytes(type, outputs, inputs), for: "packed weights")
+        forPanels(of: outputs) { nt_pack(type, base, outputs, inputs, memory.base, $0.lowerBound, $0.upperBound) }
         return CPUMatrix.Part(type: type, data: UnsafeRawPointer(memory.base), rowStride: 0, outputs: outputs, firstColumn: firstColumn, owner: memory)
     }
 
-    /// Types without a product of their own: float32 where nothing may be lost, else bfloat16.
-    private func makeWidenedPart(_ view: TensorView, _ type: nt_type, firstColumn: Int) throws -> CPUMatrix.Part {
-        let outputs = view.shape[0], inputs = view.shape[1]
-        let exact = configuration.precision == .float32
-        let memory = try HostMemory(byteCount: outputs * inputs * (exact ? 4 : 2), for: "dequantised weights")
-        guard let base = view.bytes.baseAddress, nt_row_bytes(type, inputs) == view.bytesPerRow else {
-            throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(inputs) elements do not fill its blocks")
-        }
-        let stride = view.bytesPerRow
-        pool.parallelFor(outputs) { row, _ in
-            if exact {
-                nt_dequantize_row(type, base + row * stride, memory.floats + row * inputs, inputs)
-            } else {
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs) { floats in
-                    nt_dequantize_row(type, base + row * stride, floats.baseAddress, inputs)
-                    nt_f32_to_bf16(floats.baseAddress, (memory.base + row * inputs * 2).assumingMemoryBound(to: UInt16.self), inputs)
-                }
-            }
-        }
-        return CPUMatrix.Part(
-            type: exact ? NT_F32 : NT_BF16, data: UnsafeRawPointer(memory.base), rowStride: inputs * (exact ? 4 : 2),
-            outputs: outputs, firstColumn: firstColumn, owner: memory)
+    /// Runs `body` for ranges of the panels of `outputs` rows, on all threads.
+    func forPanels(of outputs: Int, _ body: (Range<Int>) -> Void) {
+        let panels = nt_panels(outputs)
+        let chunk = max(1, panels / (pool.threadCount * 8))
+        pool.parallelFor((panels + chunk - 1) / chunk) { index, _ in body(index * chunk..<min(panels, (index + 1) * chunk)) }
     }
 
     package func makeEmbedding(_ table: TensorView) throws -> EmbeddingTable {

@@ -11,12 +11,13 @@ extension CPUBackend {
         }
         for copy in batch.copies { cache.copyBlock(from: Int(copy.source), to: Int(copy.destination)) }
         plan.copy(batch)
+        try adapters.plan(batch)
         var highest: Int32 = 0
         for group in batch.groups.indices {
             for slot in batch.groups[group].slotMapping { highest = max(highest, slot) }
         }
         cache.use(upTo: Int(highest) / cache.layout.blockSize)
-        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.kvHeads, parallelism: pool.threadCount * 4)
+        plan.cutTiles(splitPositions: Int(NT_KV_SPLIT), kvHeads: cache.layout.fewestHeads, parallelism: pool.threadCount * 4)
         computeRotations()
     }
 

@@ -25,6 +25,10 @@ package final class CPUBackend: Backend {
     var plan: CPUStepPlan
     var cache: CPUCache?
     let scratch: CPUScratch
+    var experts = CPUExpertPlan()
+    var products = CPUProductBatch()
+    var reorders = CPUReorderBatch()
+    var adapters = CPUAdapters()
     private var tensors: [HostMemory] = []
 
     package init(_ configuration: Configuration) {

@@ -7,39 +7,71 @@ final class CPUCache {
     let blockCount: Int
     let bytesPerPage: Int
     let bytesPerBlock: Int
-    private let type: nt_type
+    private let type: nt_kv_type
     private let memory: HostMemory
     private let populator: CachePopulator
 
     /// - Parameter tokensAhead: tokens whose memory is asked for before they come.
-    init(_ layout: KVCacheLayout, type: nt_type, blockCount: Int, tokensAhead: Int) throws {
+    init(_ layout: KVCacheLayout, type: nt_kv_type, blockCount: Int, tokensAhead: Int) throws {
         self.layout = layout
         self.type = type
         self.blockCount = blockCount
+        try Self.check(layout)
         bytesPerPage = Self.bytesPerPage(layout, type: type)
         bytesPerBlock = bytesPerPage * layout.layersPerBlock
         memory = try HostMemory(byteCount: bytesPerBlock * blockCount, for: "the KV cache")
         populator = CachePopulator(memory, margin: max(64 << 20, tokensAhead / layout.blockSize * bytesPerBlock))
     }
 
-    static func bytesPerPage(_ layout: KVCacheLayout, type: nt_type) -> Int {
-        var cache = shape(layout, type: type)
-        return nt_kv_page_bytes(&cache)
+    /// The kernels' bounds.
+    private static func check(_ layout: KVCacheLayout) throws {
+        guard layout.blockSize > 0, layout.blockSize % 16 == 0 else {
+            throw BackendError.shapeMismatch("blocks of \(layout.blockSize) tokens; the CPU backend takes multiples of 16")
+        }
+        for page in layout.pages {
+            switch page {
+            case .heads(let kvHeads, let key, let value):
+                guard kvHeads > 0, [key, value].allSatisfy({ 1...Int(NT_KV_MAX_DIM) ~= $0 && $0 % 2 == 0 }) else {
+                    throw BackendError.shapeMismatch("heads of \(key) and \(value) elements; the CPU backend takes even numbers up to \(NT_KV_MAX_DIM)")
+                }
+            case .latent(let rank, let rotary):
+                guard rank > 0, rotary >= 0, rank % 2 == 0, rotary % 2 == 0, rank + rotary <= NT_KV_MAX_LATENT else {
+                    throw BackendError.shapeMismatch(
+                        "latents of \(rank) + \(rotary) elements; the CPU backend takes even numbers, together at most \(NT_KV_MAX_LATENT)")
+                }
+            }
+        }
     }
 
-    private static func shape(_ layout: KVCacheLayout, type: nt_type) -> nt_kv_cache {
+    /// The largest page of the layers.
+    static func bytesPerPage(_ layout: KVCacheLayout, type: nt_kv_type) -> Int {
+        layout.pages.map { page in
+            var cache = shape(page, blockSize: layout.blockSize, type: type)
+            return nt_kv_page_bytes(&cache)
+        }.max() ?? 0
+    }
+
+    private static func shape(_ page: KVPage, blockSize: Int, type: nt_kv_type) -> nt_kv_cache {
         var cache = nt_kv_cache()
         cache.type = type
-        cache.block_size = layout.blockSize
-        cache.kv_heads = layout.kvHeads
-        cache.k_dim = layout.headDimension
-        cache.v_dim = layout.valueDimension
+        cache.block_size = blockSize
+        switch page {
+        case .heads(let kvHeads, let headDimension, let valueDimension):
+            cache.kv_heads = kvHeads
+            cache.k_dim = headDimension
+            cache.v_dim = valueDimension
+        case .latent(let rank, let rotary):
+            cache.latent = true
+            cache.kv_heads = 1
+            cache.k_dim = rank + rotary
+            cache.v_dim = rank
+        }
         return cache
     }
 
-    /// The pages of one layer, as the kernels take them.
-    func layer(_ place: Int) -> nt_kv_cache {
-        var cache = Self.shape(layout, type: type)
+    /// The pages of the layer at `place`, which keeps `page`, as the kernels take them.
+    func layer(_ place: Int, _ page: KVPage) -> nt_kv_cache {
+        var cache = Self.shape(page, blockSize: layout.blockSize, type: type)
         cache.page_stride = bytesPerBlock
         cache.pages = memory.base + place * bytesPerPage
         return cache
@@ -56,12 +88,15 @@ final class CPUCache {
 }
 
 extension CPUBackend {
-    private var cacheElement: nt_type {
+    private var cacheElement: nt_kv_type {
         switch configuration.cacheType {
-        case .float32: NT_F32
-        case .float16: NT_F16
-        case .bfloat16: NT_BF16
-        case .auto: configuration.precision == .float32 ? NT_F32 : NT_BF16
+        case .float32: NT_KV_F32
+        case .float16: NT_KV_F16
+        case .bfloat16: NT_KV_BF16
+        case .int8: NT_KV_INT8
+        case .fp8, .fp8E4M3: NT_KV_E4M3
+        case .fp8E5M2: NT_KV_E5M2
+        case .auto: configuration.precision == .float32 ? NT_KV_F32 : NT_KV_BF16
         }
     }
 

@@ -9,7 +9,24 @@ final class CPUScratch {
     private var workerMemory: [HostMemory] = []
     private var buffers: [HostMemory?] = Array(repeating: nil, count: Use.allCases.count)
 
-    private enum Use: Int, CaseIterable { case narrowed, partials, logits }
+    /// What a buffer is for.
+    enum Use: Int, CaseIterable {
+        /// Activations of the product at hand, rounded to what its kernel takes.
+        case narrowed
+        /// Partial attention results of split sequences.
+        case partials
+        case logits
+        /// A mixture of experts: its input in float32, the router's logits, the rows of the chosen experts, rows with their elements in
+        /// another order, what the first and second products give.
+        case mixtureInput, routerLogits, expertRows, reordered, expertInner, expertOutput
+        /// `A x` of adapters.
+        case lowered
+    }
+
+    /// Remembers what went wrong in a verb that cannot throw.
+    func fail(_ error: BackendError) {
+        if fault == nil { fault = error }
+    }
 
     init(workers: Int) {
         workerBases = Array(repeating: nil, count: workers)
@@ -36,13 +53,14 @@ final class CPUScratch {
         }
     }
 
-    /// Activations of the product at hand, rounded to what its kernel takes.
     func narrowed(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.narrowed, byteCount) }
-    /// Partial attention results of split sequences.
     func partials(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.partials, byteCount) }
+    /// `A x` of adapters.
+    func lowered(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.lowered, byteCount) }
     func logits(_ byteCount: Int) -> UnsafeMutableRawPointer? { buffer(.logits, byteCount) }
 
-    private func buffer(_ use: Use, _ byteCount: Int) -> UnsafeMutableRawPointer? {
+    /// Memory for one use, until the next call for the same use that asks for more; nil where there is none.
+    func buffer(_ use: Use, _ byteCount: Int) -> UnsafeMutableRawPointer? {
         if let memory = buffers[use.rawValue], memory.byteCount >= byteCount { return memory.base }
         do {
             let grown = try HostMemory(byteCount: byteCount + byteCount / 4, for: "work space")

@@ -5,20 +5,48 @@ import Tensors
 final class CPUMatrix {
     struct Part {
         let type: nt_type
-        /// Row-major rows as stored, or panels of `nt_pack`.
+        /// Row-major rows as stored, or panels of `nt_pack` or `nt_grouped_pack`.
         let data: UnsafeRawPointer
         /// Bytes between stored rows; 0 for panels.
         let rowStride: Int
         let outputs: Int
         /// First column of the product that this part gives.
         let firstColumn: Int
+        /// How panels of grouped codes are laid out, in the memory of `owner`; `type` does not count then.
+        var grouped: UnsafePointer<nt_grouped>?
+        /// The order in which the columns want their inputs; nil for the stored one.
+        var inputOrder: InputOrder?
         /// Keeps `data` alive.
         let owner: AnyObject
+
+        /// Work space of a thread for products of `rows` rows.
+        func scratchBytes(_ activations: nt_act, rows: Int, inputs: Int) -> Int {
+            if let grouped { return nt_grouped_scratch_bytes(grouped, activations, rows, inputs) }
+            return nt_linear_scratch_bytes(activations, type, rows, inputs)
+        }
+
+        /// Says what the weight is: all that concerns neither the activations nor the range of columns.
+        func describe(in arguments: inout nt_linear_args) {
+            arguments.w = data
+            arguments.w_stride = rowStride
+            arguments.w_type = type
+            arguments.grouped = grouped
+            arguments.n = outputs
+        }
+    }
+
+    /// A permutation of a matrix's inputs.
+    final class InputOrder {
+        let indices: [Int32]
+
+        init(_ indices: [Int32]) { self.indices = indices }
     }
 
     let parts: [Part]
     /// `[outputs]`, or nil.
     let bias: HostMemory?
+    /// Parts of installed adapters, by slot.
+    var adapters: [[CPUAdapterPart]] = []
 
     init(parts: [Part], bias: HostMemory?) {
         self.parts = parts
@@ -70,6 +98,19 @@ extension DType {
         case .iq4_nl: NT_IQ4_NL
         case .iq4_xs: NT_IQ4_XS
         case .mxfp4: NT_MXFP4
+        case .q8_1: NT_Q8_1
+        case .iq1_s: NT_IQ1_S
+        case .iq1_m: NT_IQ1_M
+        case .iq2_xxs: NT_IQ2_XXS
+        case .iq2_xs: NT_IQ2_XS
+        case .iq2_s: NT_IQ2_S
+        case .iq3_xxs: NT_IQ3_XXS
+        case .iq3_s: NT_IQ3_S
+        case .tq1_0: NT_TQ1_0
+        case .tq2_0: NT_TQ2_0
+        case .nvfp4: NT_NVFP4
+        case .q1_0: NT_Q1_0
+        case .q2_0: NT_Q2_0
         default: nil
         }
     }

@@ -11,4 +11,9 @@ package enum KVCacheType: String, Sendable, CaseIterable {
     /// float32 with `--dtype float32`, else bfloat16.
     case auto
     case float32, float16, bfloat16
+    /// One byte an element, with a scale for each token and KV head. int8 is the nearer; of the 8-bit floats e4m3 (`fp8` for short)
+    /// keeps three bits of a number, e5m2 two.
+    case int8, fp8
+    case fp8E4M3 = "fp8_e4m3"
+    case fp8E5M2 = "fp8_e5m2"
 }

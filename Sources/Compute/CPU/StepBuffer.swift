@@ -18,6 +18,18 @@ struct StepBuffer<Element: BitwiseCopyable>: ~Copyable {
         self.count = count
     }
 
+    mutating func append(_ element: Element) {
+        if count == capacity {
+            let grown = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+            grown.update(from: base, count: count)
+            base.deallocate()
+            base = grown
+            capacity *= 2
+        }
+        base[count] = element
+        count += 1
+    }
+
     mutating func replace(with elements: [Element]) {
         resize(to: elements.count)
         elements.withUnsafeBufferPointer { source in
