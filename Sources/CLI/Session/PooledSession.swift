@@ -1,5 +1,6 @@
 import Models
 import Server
+import Step
 
 extension EngineOptions {
     /// The same with room for the model's longest text in one step, where it cannot be cut.
