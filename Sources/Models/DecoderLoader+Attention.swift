@@ -49,6 +49,7 @@ extension DecoderLoader {
         spec.slidingWindow = attention.slidingWindow
         spec.rope = attention.rope.map { backend.registerRope($0) }
         spec.clip = attention.clip
+        spec.isBidirectional = attention.isBidirectional
         if let style = attention.headNorm {
             spec.queryNorm = try headNorm(scope, names.queryNorm, style, attention, heads: attention.heads)
             spec.keyNorm = try headNorm(scope, names.keyNorm, style, attention, heads: attention.kvHeads)

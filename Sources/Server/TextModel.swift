@@ -3,6 +3,9 @@ package import OpenAI
 /// The text side of a model: tokenizer and chat template behind the few verbs the server needs.
 package protocol TextModel: Sendable {
     func encode(_ text: String, addSpecialTokens: Bool) throws(APIError) -> [Int32]
+    /// Two texts as one input of a classifier, with the tokenizer's own tokens around them.
+    /// - Returns: ids, and the first token of the second segment; nil where the tokenizer does not tell the two apart.
+    func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?)
     /// A whole sequence at once.
     func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8]
     /// The text of one token alone, leading space kept; may be part of a character. Empty for ids that mean nothing.
@@ -41,6 +44,8 @@ package struct ServedModel: Sendable {
     package var defaults: GenerationDefaults
     package var text: any TextModel
     package var generator: any Generator
+    /// nil for a model that generates text.
+    package var pooled: PooledModel?
     /// Seconds since 1970.
     package var created: Int
 

@@ -31,7 +31,7 @@ struct TextStream {
         request.loraID = session.adapterID
         for try await event in try session.engine.submit(request) {
             switch event {
-            case .started: break
+            case .started, .pooled: break
             case .tokens(let tokens):
                 if first == nil { first = clock.now }
                 outcome.outputTokens += tokens.tokenIDs.count
