@@ -88,6 +88,8 @@ package struct AttentionSpec {
     package var keyNorm: HeadNorm?
     /// Rotates first and then norms (HunYuan); else the other way round.
     package var normsAfterRotation = false
+    /// What is attended is multiplied by the sigmoid of gates, `[heads, valueDimension]`, that follow the queries in the projection.
+    package var hasOutputGate = false
     /// `[heads]`, ALiBi slopes.
     package var alibiSlopes: Vector?
     /// `[heads]`, attention sinks.
@@ -104,8 +106,10 @@ package struct AttentionSpec {
         self.scale = scale
     }
 
-    /// Columns of the fused projection `[q; k; v]`.
-    package var projectionColumns: Int { (heads + kvHeads) * headDimension + kvHeads * valueDimension }
+    /// Columns of the fused projection `[q; k; v]`, `[q; gate; k; v]` with gates.
+    package var projectionColumns: Int { keyColumn + kvHeads * (headDimension + valueDimension) }
+    /// Where the keys begin in it.
+    package var keyColumn: Int { heads * (headDimension + (hasOutputGate ? valueDimension : 0)) }
 }
 
 /// Multi-head latent attention of one layer (DeepSeek-V2, arXiv 2405.04434): the cache holds one latent a token, key and value of all heads.

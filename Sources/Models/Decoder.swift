@@ -92,7 +92,7 @@ package final class Decoder {
         feedForwardOutput(block, to: y)
     }
 
-    /// Attention's heads into `attended`.
+    /// Attention's heads, or what stands in their place, into `attended`.
     private func attend(_ block: DecoderBlock, _ x: Tensor) {
         if let norm = block.attentionNorms.residual { backend.norm(x, norm, into: x) }
         switch block.mixer {
@@ -105,6 +105,14 @@ package final class Decoder {
             latent(
                 input(x, block.attentionNorms), backend, own, projection: buffers.projection(latent.queries.outputs, rows: x.rows),
                 into: buffers.attended(block, rows: x.rows))
+        case .shortConvolution(let convolution):
+            let projected = buffers.projection(convolution.projection.outputs, rows: x.rows)
+            backend.linear(input(x, block.attentionNorms), convolution.projection, into: projected)
+            backend.shortConvolution(projected, convolution.spec, into: buffers.attended(block, rows: x.rows))
+        case .deltaNet(let net):
+            let projected = buffers.projection(net.projection.outputs, rows: x.rows)
+            backend.linear(input(x, block.attentionNorms), net.projection, into: projected)
+            backend.deltaNet(projected, net.spec, into: buffers.attended(block, rows: x.rows))
         }
     }
 

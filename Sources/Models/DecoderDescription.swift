@@ -98,7 +98,7 @@ package struct LayerDescription: Sendable, Equatable {
     package var slidingWindow: Int? {
         switch mixer {
         case .attention(let attention): attention.slidingWindow
-        case .latent: nil
+        case .latent, .shortConvolution, .deltaNet: nil
         }
     }
 }
@@ -107,6 +107,8 @@ package struct LayerDescription: Sendable, Equatable {
 package enum Mixer: Sendable, Equatable {
     case attention(AttentionDescription)
     case latent(LatentAttentionDescription)
+    case shortConvolution(ShortConvolutionDescription)
+    case deltaNet(DeltaNetDescription)
 }
 
 /// What a block does to each token by itself.

@@ -104,6 +104,8 @@ struct DecoderLoader {
         switch mixer {
         case .attention(let attention): .attention(try self.attention(scope, attention, place))
         case .latent(let latent): .latent(try latentAttention(scope, latent, place))
+        case .shortConvolution(let convolution): .shortConvolution(try shortConvolution(scope, convolution, place))
+        case .deltaNet(let net): .deltaNet(try deltaNet(scope, net, place))
         }
     }
 
