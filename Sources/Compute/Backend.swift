@@ -44,6 +44,8 @@ package protocol Backend: AnyObject {
     func embed(_ table: EmbeddingTable, scale: Float, into y: Tensor)
     /// `y[t] = table[positions[t] + offset]`; zeros where the table ends.
     func embedPositions(_ table: EmbeddingTable, offset: Int, into y: Tensor)
+    /// `y[t] += table[tokenTypes[t]]` for tokens of another type than 0.
+    func addTokenTypes(_ table: EmbeddingTable, to y: Tensor)
     /// `y = input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
@@ -81,6 +83,10 @@ package protocol Backend: AnyObject {
     func add(_ x: Tensor, scale: Float, to y: Tensor)
     /// `y[r] = x[logitRows[r]]`.
     func gatherLogitRows(_ x: Tensor, into y: Tensor)
+    /// `y[r]` is the mean of the rows of `x` in the sequence that `logitRows[r]` lies in; rows marked in `isTokenRow` are taken as they are.
+    func gatherMeans(_ x: Tensor, into y: Tensor)
+    /// Rows to host memory: `[rows, columns]` float32, valid until the next step.
+    func output(_ x: Tensor) throws -> UnsafeMutableBufferPointer<Float>
     /// Logits to host memory: `[R, outputs]` float32, valid until the next step.
     /// - Parameters:
     ///   - scale: factor on the logits; `softcap`: `cap * tanh(l / cap)` after it, 0 for none.

@@ -79,6 +79,8 @@ package struct AttentionSpec {
     package var softcap: Float = 0
     /// Tokens a query sees, itself included; nil for all before it.
     package var slidingWindow: Int?
+    /// Every token sees all tokens of its sequence, which must be of one step.
+    package var isBidirectional = false
     /// Rotary embedding, as registered with the backend; nil for none.
     package var rope: RopeHandle?
     /// Bound on every query, key and value of the projection, applied before anything else (`clip_qkv`); nil for none.

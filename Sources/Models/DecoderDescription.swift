@@ -22,6 +22,8 @@ package struct DecoderDescription: Sendable, Equatable {
     package var normalisesHead = false
     package var logitScale: Float = 1
     package var logitSoftcap: Float = 0
+    /// What comes out instead of logits; nil for a model that predicts tokens.
+    package var pooled: PooledDescription?
     /// Linear weights are stored `[inputs, outputs]` (GPT-2's Conv1D).
     package var storesTransposed = false
     package var names = DecoderNames()

@@ -76,6 +76,7 @@ extension DecoderLoader {
         spec.hasOutputGate = attention.hasOutputGate
         spec.rope = attention.rope.map { backend.registerRope($0) }
         spec.clip = attention.clip
+        spec.isBidirectional = attention.isBidirectional
         if let style = attention.headNorm {
             spec.queryNorm = try headNorm(scope, names.queryNorm, style, attention, heads: attention.heads)
             spec.keyNorm = try headNorm(scope, names.keyNorm, style, attention, heads: attention.kvHeads)

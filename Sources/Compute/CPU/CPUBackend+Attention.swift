@@ -19,6 +19,7 @@ extension CPUBackend {
         arguments.window = spec.slidingWindow ?? 0
         arguments.alibi_slopes = spec.alibiSlopes?.floats
         arguments.sinks = spec.sinks?.floats
+        arguments.bidirectional = spec.isBidirectional
         attend(arguments, cacheGroup: spec.cacheGroup)
         if spec.hasOutputGate { gate(out, by: projection, column: spec.heads * spec.headDimension) }
     }
