@@ -54,10 +54,14 @@ extension DecoderLoader {
     /// The convolution's channels lie `[q; k; v]` in the checkpoint, and head by head in the projection.
     private func channelOrder(_ shape: DeltaNetShape) -> [Int] {
         let keys = shape.keyHeads * shape.keyDimension, values = shape.valuesPerKey * shape.valueDimension
-        return (0..<shape.keyHeads).flatMap { head in
-            let query = head * shape.keyDimension..<(head + 1) * shape.keyDimension
-            return Array(query) + query.map { $0 + keys } + (head * values..<(head + 1) * values).map { $0 + 2 * keys }
+        var order: [Int] = []
+        for head in 0..<shape.keyHeads {
+            let query = head * shape.keyDimension, value = 2 * keys + head * values
+            order += query..<query + shape.keyDimension
+            order += keys + query..<keys + query + shape.keyDimension
+            order += value..<value + values
         }
+        return order
     }
 
     /// A depthwise convolution's weights, stored `[channels, 1, taps]`, as `[taps, channels]` with the channels in this order.

@@ -38,8 +38,12 @@ extension DecoderLoader {
     private func gatedProjection(_ scope: WeightScope, _ attention: AttentionDescription) throws -> Matrix {
         let hidden = description.hiddenSize, dimension = attention.headDimension
         let queries = 2 * attention.heads * dimension, keys = attention.kvHeads * dimension
-        let order = (0..<2).flatMap { half in
-            (0..<attention.heads).flatMap { head in (2 * head + half) * dimension..<(2 * head + half + 1) * dimension }
+        var order: [Int] = []
+        for half in 0..<2 {
+            for head in 0..<attention.heads {
+                let first = (2 * head + half) * dimension
+                order += first..<first + dimension
+            }
         }
         let parts = [(names.query, queries), (names.key, keys), (names.value, keys)]
         var weights = try parts.map { try weight(scope, $0.0, outputs: $0.1, inputs: hidden) }

@@ -151,6 +151,7 @@ extension TinyModel {
         switch self {
         case .mistral: 9
         case .qwen2: 57
+        case .lfm2, .qwen3Next: 52
         default: 46
         }
     }

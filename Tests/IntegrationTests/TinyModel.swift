@@ -16,6 +16,10 @@ enum TinyModel: String, CaseIterable, CustomTestStringConvertible {
     case dynamicRope
     /// GGUF with Q8_0 and Q4_0 matrices.
     case gguf
+    /// A layer of attention between two short convolutions, whose states are small.
+    case lfm2
+    /// A layer of gated attention between two gated delta nets.
+    case qwen3Next
 
     static let hidden = 64, heads = 4, kvHeads = 2, headDimension = 16, intermediate = 160, vocabulary = 257, layers = 3
     static let mistralWindow = 16
@@ -56,6 +60,7 @@ enum TinyModel: String, CaseIterable, CustomTestStringConvertible {
                 ("architectures", ["Qwen2ForCausalLM"]), ("use_sliding_window", true), ("sliding_window", 24),
                 ("layer_types", ["sliding_attention", "full_attention", "sliding_attention"]),
             ]
+        case .lfm2, .qwen3Next: config += recurrentConfig
         case .dynamicRope:
             config.removeAll { $0.0 == "max_position_embeddings" }
             config += [
@@ -78,6 +83,7 @@ enum TinyModel: String, CaseIterable, CustomTestStringConvertible {
     // MARK: Tensors
 
     private func tensors() throws -> [(String, TensorView)] {
+        if isRecurrent { return try recurrentTensors() }
         var random = SeededGenerator(seed: 20)
         var tensors: [(String, TensorView)] = []
         func matrix(_ hub: String, _ gguf: String, _ rows: Int, _ columns: Int, _ type: DType = .q8_0) throws {

@@ -1,4 +1,5 @@
 import Compute
+import JSON
 import Weights
 
 /// LFM2: Llama's blocks with a gated short convolution in the place of most layers' attention, and norms of query and key heads.
