@@ -228,7 +228,8 @@ int main(int argc, char **argv) {
     bench_linear(NT_ACT_Q8, NT_Q8_0, 1536, 576);
     bench_linear(NT_ACT_Q8, NT_Q8_0, 49152, 576);
     bench_linear(NT_ACT_Q8, NT_Q8_0, 2048, 5632);
-    static const nt_type types[] = {NT_Q4_0, NT_Q4_1, NT_Q5_0, NT_Q5_1, NT_Q4_K, NT_Q5_K, NT_Q6_K};
+    static const nt_type types[] = {NT_Q4_0, NT_Q4_1, NT_Q5_0, NT_Q5_1, NT_Q4_K, NT_Q5_K, NT_Q6_K, NT_Q2_K, NT_Q3_K, NT_IQ4_XS, NT_MXFP4,
+                                     NT_IQ1_S, NT_IQ2_XXS, NT_IQ2_S, NT_IQ3_XXS, NT_IQ3_S, NT_TQ1_0, NT_TQ2_0, NT_NVFP4};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) bench_linear(NT_ACT_Q8, types[i], 1536, 1536);
     bench_linear(NT_ACT_Q8, NT_Q4_1, 1536, 576);
     bench_linear(NT_ACT_Q8, NT_Q4_0, 2048, 5632);

@@ -100,7 +100,7 @@ FIT float fit_error(const int n, const float *x, const float *w, const code_rang
     return error;
 }
 
-/// The half nearest to v, and its bits.
+/// The finite half nearest to v, and its bits.
 float nt_round_to_half(float v, uint8_t *bits);
 
 #endif

@@ -5,6 +5,7 @@
 
 float nt_round_to_half(float v, uint8_t *bits) {
     uint16_t h;
+    v = clamped(v, -65504, 65504);
     nt_f32_to_f16(&v, &h, 1);
     if (bits) memcpy(bits, &h, 2);
     return half_value(h);

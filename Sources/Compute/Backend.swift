@@ -44,6 +44,8 @@ package protocol Backend: AnyObject {
     func embed(_ table: EmbeddingTable, scale: Float, into y: Tensor)
     /// `y[t] = table[positions[t] + offset]`; zeros where the table ends.
     func embedPositions(_ table: EmbeddingTable, offset: Int, into y: Tensor)
+    /// `y[t] += table[tokenTypes[t]]` for tokens of another type than 0.
+    func addTokenTypes(_ table: EmbeddingTable, to y: Tensor)
     /// `y = input Wᵀ + bias`.
     func linear(_ input: LinearInput, _ matrix: Matrix, into y: Tensor)
     /// `y += input Wᵀ + bias`.
@@ -53,7 +55,7 @@ package protocol Backend: AnyObject {
     func mixture(_ input: LinearInput, _ mixture: Mixture, into y: Tensor)
     /// Rotates queries and keys, writes keys and values to the cache, attends.
     /// - Parameters:
-    ///   - projection: `[T, spec.projectionColumns]`: queries, keys, values; changed in place.
+    ///   - projection: `[T, spec.projectionColumns]`: queries, their gates if any, keys, values; changed in place.
     ///   - out: `[T, heads * valueDimension]`.
     func attention(_ projection: Tensor, _ spec: AttentionSpec, into out: Tensor)
     /// Multi-head latent attention: norms and rotates the latents, writes them to the cache, rotates the queries' rotary parts, attends.
@@ -63,6 +65,16 @@ package protocol Backend: AnyObject {
     ///   - latents: `[T, rank + rotary]`; changed in place.
     ///   - out: `[T, heads * rank]`, mixtures of latents; may be `queries`.
     func latentAttention(_ queries: Tensor, rotary: HeadColumns, latents: Tensor, _ spec: LatentAttentionSpec, into out: Tensor)
+    /// Gated short convolution; the last inputs are kept in the cache.
+    /// - Parameters:
+    ///   - projection: `[T, 3 * channels]`: `[B; C; x]`; changed in place.
+    ///   - out: `[T, channels]`.
+    func shortConvolution(_ projection: Tensor, _ spec: ShortConvolutionSpec, into out: Tensor)
+    /// Gated delta net, token by token; the convolution's last inputs and the states are kept in the cache.
+    /// - Parameters:
+    ///   - projection: `[T, spec.shape.projectionColumns]`.
+    ///   - out: `[T, valueHeads * valueDimension]`, normed and gated.
+    func deltaNet(_ projection: Tensor, _ spec: DeltaNetSpec, into out: Tensor)
     /// `y[t, h] = x[t, h] W[h]ᵀ`: each head's columns by a matrix of their own.
     func linearPerHead(_ x: HeadColumns, _ matrices: HeadMatrices, into y: HeadColumns)
     /// `y` may be `x`.
@@ -71,6 +83,10 @@ package protocol Backend: AnyObject {
     func add(_ x: Tensor, scale: Float, to y: Tensor)
     /// `y[r] = x[logitRows[r]]`.
     func gatherLogitRows(_ x: Tensor, into y: Tensor)
+    /// `y[r]` is the mean of the rows of `x` in the sequence that `logitRows[r]` lies in; rows marked in `isTokenRow` are taken as they are.
+    func gatherMeans(_ x: Tensor, into y: Tensor)
+    /// Rows to host memory: `[rows, columns]` float32, valid until the next step.
+    func output(_ x: Tensor) throws -> UnsafeMutableBufferPointer<Float>
     /// Logits to host memory: `[R, outputs]` float32, valid until the next step.
     /// - Parameters:
     ///   - scale: factor on the logits; `softcap`: `cap * tanh(l / cap)` after it, 0 for none.
@@ -87,12 +103,14 @@ extension Backend {
     }
 }
 
-/// What one layer keeps of a token in the KV cache.
+/// What one layer keeps in its page of a block: something of each of the block's tokens, or the state after the last of them.
 package enum KVPage: Sendable, Hashable {
     /// A key and a value for each KV head.
     case heads(kvHeads: Int, headDimension: Int, valueDimension: Int)
     /// One latent of `rank` elements and a rotated part, shared by all heads (multi-head latent attention).
     case latent(rank: Int, rotary: Int)
+    /// float32 numbers that sum up the text so far, after the last token of the block that has been computed.
+    case state(elements: Int)
 }
 
 /// Shape of the KV cache over all layers: what a block holds.
@@ -120,12 +138,13 @@ package struct KVCacheLayout: Sendable, Equatable {
 
     package var layersPerBlock: Int { layersPerGroup.max() ?? 0 }
 
-    /// KV heads of the layer that has the fewest; a latent is one.
+    /// KV heads of the attention layer that has the fewest; a latent is one.
     package var fewestHeads: Int {
-        pages.map { page in
+        pages.compactMap { page in
             switch page {
             case .heads(let kvHeads, _, _): kvHeads
             case .latent: 1
+            case .state: nil
             }
         }.min() ?? 1
     }

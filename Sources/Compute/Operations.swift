@@ -79,6 +79,8 @@ package struct AttentionSpec {
     package var softcap: Float = 0
     /// Tokens a query sees, itself included; nil for all before it.
     package var slidingWindow: Int?
+    /// Every token sees all tokens of its sequence, which must be of one step.
+    package var isBidirectional = false
     /// Rotary embedding, as registered with the backend; nil for none.
     package var rope: RopeHandle?
     /// Bound on every query, key and value of the projection, applied before anything else (`clip_qkv`); nil for none.
@@ -88,6 +90,8 @@ package struct AttentionSpec {
     package var keyNorm: HeadNorm?
     /// Rotates first and then norms (HunYuan); else the other way round.
     package var normsAfterRotation = false
+    /// What is attended is multiplied by the sigmoid of gates, `[heads, valueDimension]`, that follow the queries in the projection.
+    package var hasOutputGate = false
     /// `[heads]`, ALiBi slopes.
     package var alibiSlopes: Vector?
     /// `[heads]`, attention sinks.
@@ -104,8 +108,10 @@ package struct AttentionSpec {
         self.scale = scale
     }
 
-    /// Columns of the fused projection `[q; k; v]`.
-    package var projectionColumns: Int { (heads + kvHeads) * headDimension + kvHeads * valueDimension }
+    /// Columns of the fused projection `[q; k; v]`, `[q; gate; k; v]` with gates.
+    package var projectionColumns: Int { keyColumn + kvHeads * (headDimension + valueDimension) }
+    /// Where the keys begin in it.
+    package var keyColumn: Int { heads * (headDimension + (hasOutputGate ? valueDimension : 0)) }
 }
 
 /// Multi-head latent attention of one layer (DeepSeek-V2, arXiv 2405.04434): the cache holds one latent a token, key and value of all heads.

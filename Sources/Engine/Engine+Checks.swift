@@ -4,6 +4,7 @@ internal import Sampling
 extension Engine {
     /// Everything that can be refused without asking the engine's thread.
     func check(_ request: EngineRequest) throws(EngineError) {
+        guard (request.pooling != nil) == (pooled != nil) else { throw .wrongTask(modelPools: pooled != nil) }
         do {
             try request.sampling.validate(vocabularySize: vocabularySize, limits: configuration.sampling)
         } catch {

@@ -10,6 +10,8 @@ package final class Engine: Sendable {
     package let vocabularySize: Int
     /// As the runner declared it.
     package let kvCache: KVCacheSpec
+    /// What the model gives instead of tokens; nil where it generates.
+    package let pooled: PooledOutput?
     let capacity: CacheCapacity
     let inbox: Mailbox<Inbox>
     private let status: EngineStatus
@@ -18,20 +20,28 @@ package final class Engine: Sendable {
     /// Starts the engine's thread, which takes `runner` over: nobody else may touch it until `shutdown` has returned.
     /// - Throws: `ConfigurationError` if the limits contradict each other or the runner.
     package init(configuration: EngineConfiguration, runner: sending any StepRunner) throws(ConfigurationError) {
+        var configuration = configuration
+        if runner.needsWholeSequences {
+            // A later token changes what an earlier one gives: nothing can be cut or reused.
+            configuration.scheduler.wholeSequences = true
+            configuration.scheduler.chunkedPrefill = false
+            configuration.prefixCaching = false
+        }
         let kvCache = runner.kvCache
         let vocabularySize = min(configuration.vocabularySize ?? .max, runner.vocabularySize)
         try configuration.validate(kvCache: kvCache, vocabularySize: vocabularySize)
         self.configuration = configuration
         self.kvCache = kvCache
+        pooled = runner.pooled
         self.vocabularySize = vocabularySize
         capacity = CacheCapacity(kvCache)
         hashKey = configuration.hashKey ?? .random()
         inbox = Mailbox(Inbox())
         status = EngineStatus(maxModelLength: configuration.maxModelLength)
-        let (inbox, status, hashKey) = (inbox, status, hashKey)
+        let (inbox, status, hashKey, final) = (inbox, status, hashKey, configuration)
         startThread {
             var core = EngineCore(
-                configuration: configuration, vocabularySize: vocabularySize, hashKey: hashKey, runner: runner, inbox: inbox, status: status)
+                configuration: final, vocabularySize: vocabularySize, hashKey: hashKey, runner: runner, inbox: inbox, status: status)
             core.run()
         }
     }

@@ -17,6 +17,8 @@ package struct SchedulerLimits: Sendable, Equatable {
     package var longPrefillTokens: Int? = nil
     /// Off: a prompt that does not fit what is left of the step's budget waits for a step of its own.
     package var chunkedPrefill = true
+    /// A sequence is computed in one step or not at all, for models that need it so; `chunkedPrefill` must be off.
+    package var wholeSequences = false
     /// Logit rows a prompt_logprobs request may ask of one step, to bound the logits' memory.
     package var promptLogprobRowsPerStep = 64
     /// Blocks kept free on admission so that running sequences can grow, as a fraction of the pool.

@@ -37,6 +37,8 @@ extension EngineCore {
         new.priority = configuration.scheduler.policy == .priority ? request.priority : 0
         new.moreChoices = parameters.n - 1
         new.wantsPromptLogprobs = parameters.promptLogprobs != nil
+        new.pooledRow = request.pooling.map { $0 == .tokens ? .everyToken : runner.pooled?.pooling == .first ? .first : .last }
+        new.secondSegment = request.secondSegment
         let slot = scheduler.submit(new)
 
         var choice = ChoiceRecord(request: index, seed: submission.seed)
@@ -180,7 +182,7 @@ extension EngineCore {
         var finish = ChoiceFinish(
             choice: choice, reason: .length, stopTokenID: nil, limit: nil, outputTokens: output, preemptions: preemptions)
         switch end {
-        case .eos: finish.reason = .stop
+        case .eos, .pooled: finish.reason = .stop
         case .stopToken(let token):
             finish.reason = .stop
             finish.stopTokenID = token
@@ -193,7 +195,7 @@ extension EngineCore {
 
     private func count(_ end: SequenceEnd, _ snapshot: inout EngineSnapshot) {
         switch end {
-        case .eos, .stopToken: snapshot.finishedStop += 1
+        case .eos, .stopToken, .pooled: snapshot.finishedStop += 1
         case .maxTokens, .modelLength, .cacheCapacity: snapshot.finishedLength += 1
         }
     }

@@ -42,6 +42,8 @@ extension EngineCore {
             choices[slot].lastTokenAt = now
             snapshot.generationTokens += 1
         }
+        // Rows that are no numbers fail the request once the step is settled.
+        if case .pooled = end, !deliverPooledRows(of: request, stream) { return }
         if let end { finish(token.slot, end, at: now, &snapshot) }
     }
 
@@ -49,7 +51,7 @@ extension EngineCore {
     private func isEnder(_ end: SequenceEnd?) -> Bool {
         switch end {
         case .eos, .stopToken: true
-        case .maxTokens, .modelLength, .cacheCapacity, nil: false
+        case .maxTokens, .modelLength, .cacheCapacity, .pooled, nil: false
         }
     }
 
@@ -72,6 +74,22 @@ extension EngineCore {
                     promptLogprobs: wantsPromptLogprobs ? [nil] + record.promptLogprobs : [], seed: record.seed,
                     queueSeconds: started.seconds(since: record.arrival), prefillSeconds: now.seconds(since: started))))
         requests[index]?.promptLogprobs = []
+    }
+
+    /// Keeps the step's rows of pooled texts.
+    /// - Parameter values: what the runner gave, `[rows, width]`.
+    mutating func keepPooledRows(_ values: UnsafeMutableBufferPointer<Float>, width: Int) {
+        for (index, row) in scheduler.step.rows.enumerated() where row.isPooled {
+            requests[choices[Int(row.slot)].request]?.pooledRows.append(contentsOf: values[index * width..<(index + 1) * width])
+        }
+    }
+
+    /// - Returns: false, and nothing is delivered, where a row holds NaN or infinity.
+    private mutating func deliverPooledRows(of request: Int, _ stream: OutputStream) -> Bool {
+        guard let rows = requests[request]?.pooledRows, rows.allSatisfy(\.isFinite) else { return false }
+        requests[request]?.pooledRows = []
+        deliver(stream, .pooled(rows))
+        return true
     }
 
     private mutating func keepPromptLogprobs() {

@@ -23,12 +23,14 @@ extension EngineCore {
             return
         }
         let computed = MonotonicTime.now
-        guard logits.count >= scheduler.step.rows.count * runner.vocabularySize else {
-            failStep(cause: "\(logits.count) logits came back for \(scheduler.step.rows.count) rows of \(runner.vocabularySize)")
+        let width = runner.rowWidth
+        guard logits.count >= scheduler.step.rows.count * width else {
+            failStep(cause: "\(logits.count) logits came back for \(scheduler.step.rows.count) rows of \(width)")
             return
         }
+        if runner.pooled != nil { keepPooledRows(logits, width: width) }
         sampling.run(
-            logits, stride: runner.vocabularySize, vocabulary: vocabularySize, scheduler: scheduler, requests: requests, choices: choices,
+            logits, stride: width, vocabulary: vocabularySize, scheduler: scheduler, requests: requests, choices: choices,
             runner: runner)
         let sampled = MonotonicTime.now
         scheduler.commit(sampling.tokens)
@@ -92,6 +94,9 @@ extension EngineCore {
             if request < 0 { continue }
             let position = max(0, scheduler.sequences[Int(draw.slot)].outputCount)
             fail(request, Self.error(failure, choice: Int(draw.choice), position: position))
+        }
+        for token in scheduler.committed.tokens where token.end == .pooled && choices[Int(token.slot)].request >= 0 {
+            fail(choices[Int(token.slot)].request, .corruptLogits(choice: 0, outputPosition: 0))
         }
         for (index, row) in scheduler.step.rows.enumerated() {
             guard case .failure(let failure) = sampling.promptLogprobs[index], choices[Int(row.slot)].request >= 0 else { continue }

@@ -12,6 +12,8 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case promptTooLong(tokens: Int, maxModelLength: Int)
     /// Maps to 400: the prompt does not fit the whole KV cache.
     case promptExceedsCache(tokens: Int, capacity: Int)
+    /// Maps to 400: text asked of a model that pools, or the other way round.
+    case wrongTask(modelPools: Bool)
     /// Maps to 404: the adapter was never loaded, or is unloaded.
     case unknownAdapter(Int32)
     /// Maps to 503.
@@ -37,12 +39,14 @@ package enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
             "the prompt has \(tokens) tokens, and with one to generate that exceeds the model's maximum length of \(limit); shorten the prompt"
         case .promptExceedsCache(let tokens, let capacity):
             "the prompt has \(tokens) tokens but the whole KV cache holds \(capacity); shorten the prompt or give the cache more memory"
+        case .wrongTask(let modelPools):
+            modelPools ? "this model gives embeddings or class scores and generates no text" : "this model generates text and gives no embeddings"
         case .unknownAdapter(let id): "adapter \(id) is not loaded any more"
         case .queueFull(let waiting, let limit): "\(waiting) requests are waiting and the limit is \(limit); try again later"
         case .tokenQueueFull(let waiting, let limit): "\(waiting) prompt tokens are waiting and the limit is \(limit); try again later"
         case .notAccepting: "the engine is shutting down and takes no more requests"
         case .corruptLogits(let choice, let position):
-            "the model produced NaN or infinite logits for choice \(choice) at output position \(position)"
+            "the model produced NaN or infinite values for choice \(choice) at output position \(position)"
         case .noTokenAllowed(let choice, let position):
             "no token is allowed for choice \(choice) at output position \(position): masks and constraints exclude the whole vocabulary"
         case .stepFailed(let cause): "the model step failed: \(cause)"

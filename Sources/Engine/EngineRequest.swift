@@ -26,8 +26,27 @@ package struct EngineRequest: Sendable {
     /// Makes a choice's constraint; called once per choice, on the engine thread.
     package var makeConstraint: (@Sendable () -> any TokenConstraint)? = nil
 
+    /// What to give of a model that pools its tokens' rows instead of predicting tokens; nil generates.
+    package var pooling: PoolingRequest? = nil
+    /// First token of the second text of a pair, where a model tells the two apart; nil for one text.
+    package var secondSegment: Int? = nil
+
     package init(promptTokenIDs: [Int32], sampling: SamplingParameters) {
         self.promptTokenIDs = promptTokenIDs
         self.sampling = sampling
     }
+
+    /// A text to be pooled. Nothing is generated.
+    package init(pooling: PoolingRequest, of tokenIDs: [Int32]) {
+        self.init(promptTokenIDs: tokenIDs, sampling: SamplingParameters(greedy: 0))
+        self.pooling = pooling
+    }
+}
+
+/// Which rows of a text a request wants of a model that pools.
+package enum PoolingRequest: Sendable, Equatable {
+    /// One for the whole text.
+    case sequence
+    /// One for each token.
+    case tokens
 }

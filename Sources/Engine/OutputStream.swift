@@ -5,6 +5,7 @@ internal import Synchronization
 enum OutputEntry: Sendable {
     case started(RequestStart)
     case token(choice: Int, id: Int32, logprobs: PositionLogprobs?)
+    case pooled([Float])
     case finished(ChoiceFinish)
     /// No more events.
     case ended
@@ -81,6 +82,7 @@ final class OutputStream: Sendable {
         let result: Result<RequestEvent?, EngineError>
         switch state.entries[state.head] {
         case .started(let start): result = .success(.started(start))
+        case .pooled(let rows): result = .success(.pooled(rows))
         case .finished(let finish): result = .success(.finished(finish))
         case .ended:
             state.isClosed = true

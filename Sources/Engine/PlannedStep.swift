@@ -15,6 +15,8 @@ package struct PlannedStep: Sendable {
         package var position: Int32
         /// Report the next prompt token's logprobs.
         package var isPromptLogprobs: Bool
+        /// A row of a pooled text.
+        package var isPooled = false
         /// Into `draws`; empty for prompt logprobs.
         package var firstDraw: Int32
         package var drawCount: Int32

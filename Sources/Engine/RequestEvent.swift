@@ -5,6 +5,8 @@ package import Sampling
 package enum RequestEvent: Sendable {
     case started(RequestStart)
     case tokens(ChoiceTokens)
+    /// Rows of a pooled text, `[1 or tokens, width]`, before `finished`.
+    case pooled([Float])
     case finished(ChoiceFinish)
 }
 
@@ -48,7 +50,7 @@ package struct ChoiceTokens: Sendable, Equatable {
 
 /// Why a choice ended.
 package enum FinishReason: String, Sendable, Equatable {
-    /// EOS, a stop id or a completed grammar.
+    /// EOS, a stop id, a completed grammar, or a text that is pooled.
     case stop
     /// Out of room; see `ChoiceFinish.limit`.
     case length

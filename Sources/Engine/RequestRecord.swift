@@ -18,6 +18,8 @@ struct RequestRecord {
     var firstTokenAt: MonotonicTime? = nil
     var hasStarted = false
     var promptLogprobs: [PositionLogprobs?] = []
+    /// Rows of a pooled text so far.
+    var pooledRows: [Float] = []
     var preemptions = 0
     var cachedTokens = 0
     let choices: Int

@@ -103,6 +103,7 @@ private struct SamplingJob: @unchecked Sendable {
 
     private func work(_ row: Int, _ sampler: Sampler) {
         let plan = rows[row]
+        if plan.isPooled { return }
         let values = UnsafeMutableBufferPointer(rebasing: logits[row * stride..<row * stride + vocabulary])
         guard let sampling = requests[choices[Int(plan.slot)].request]?.plan else { return }
         if plan.isPromptLogprobs {

@@ -15,14 +15,23 @@ extension Scheduler {
             step.batch.queryStarts.append(Int32(truncatingIfNeeded: step.batch.tokenIDs.count))
             step.batch.sequenceLengths.append(Int32(truncatingIfNeeded: end))
             step.batch.promptLengths.append(Int32(truncatingIfNeeded: sequences[index].promptCount))
+            addTypes(sequences[index].secondSegment, start..<end, firstRow)
             step.batch.adapterIDs.append(sequences[index].adapter)
             addRows(entry.slot, start..<end, firstRow, &places)
         }
+        while !step.batch.tokenTypes.isEmpty, step.batch.tokenTypes.count < step.batch.tokenIDs.count { step.batch.tokenTypes.append(0) }
         for group in cache.spec.groups.indices { buildTables(group) }
+    }
+
+    private mutating func addTypes(_ secondSegment: Int?, _ range: Range<Int>, _ firstRow: Int) {
+        guard let secondSegment else { return }
+        while step.batch.tokenTypes.count < firstRow { step.batch.tokenTypes.append(0) }
+        for position in range { step.batch.tokenTypes.append(position < secondSegment ? 0 : 1) }
     }
 
     private mutating func addRows(_ slot: Int32, _ range: Range<Int>, _ firstRow: Int, _ places: inout Int) {
         let index = Int(slot)
+        if let row = sequences[index].pooledRow { return addPooledRows(slot, range, firstRow, row) }
         if sequences[index].needsPromptLogprobs {
             let end = min(range.upperBound, sequences[index].promptCount - 1)
             for position in max(range.lowerBound, sequences[index].promptLogprobsDone)..<max(end, range.lowerBound, sequences[index].promptLogprobsDone) {
@@ -44,6 +53,24 @@ extension Scheduler {
             PlannedStep.Row(
                 slot: slot, position: Int32(truncatingIfNeeded: range.upperBound - 1), isPromptLogprobs: false,
                 firstDraw: Int32(firstDraw), drawCount: Int32(forks + 1)))
+    }
+
+    private mutating func addPooledRows(_ slot: Int32, _ range: Range<Int>, _ firstRow: Int, _ row: PooledRow) {
+        let count = sequences[Int(slot)].promptCount, isLast = range.upperBound == count
+        var positions = isLast ? count - 1..<count : count..<count
+        switch row {
+        case .last: break
+        case .first: if isLast { positions = range.lowerBound..<range.lowerBound + 1 }
+        case .everyToken: positions = min(max(range.lowerBound, sequences[Int(slot)].promptLogprobsDone), range.upperBound)..<range.upperBound
+        }
+        for position in positions {
+            step.batch.logitRows.append(Int32(truncatingIfNeeded: firstRow + position - range.lowerBound))
+            step.batch.isTokenRow.append(row == .everyToken)
+            step.rows.append(
+                PlannedStep.Row(
+                    slot: slot, position: Int32(truncatingIfNeeded: position), isPromptLogprobs: false, isPooled: true,
+                    firstDraw: Int32(step.draws.count), drawCount: 0))
+        }
     }
 
     private mutating func buildTables(_ group: Int) {

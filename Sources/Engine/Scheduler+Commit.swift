@@ -15,7 +15,7 @@ extension Scheduler {
             }
             cache.offer(&sequences[index].blocks, tokens: sequences[index].tokens, computed: computed)
             if computed == sequences[index].tokens.count, sequences[index].stop.maxTokens <= 0 {
-                committed.tokens.append(CommittedStep.Token(slot: entry.slot, draw: -1, token: -1, end: .maxTokens))
+                committed.tokens.append(CommittedStep.Token(slot: entry.slot, draw: -1, token: -1, end: sequences[index].pooledRow == nil ? .maxTokens : .pooled))
             }
         }
         for draw in 0..<step.draws.count { commit(tokens[draw], draw) }

@@ -66,14 +66,14 @@ extension Scheduler {
             let cached = hit * cache.spec.blockSize
             var count = share(of: slot, from: cached, budget)
             if count == 0 { return }
-            if !limits.chunkedPrefill, count < known - cached, !sequences[index].needsPromptLogprobs { return }
+            if !limits.chunkedPrefill, count < known - cached, limits.wholeSequences || !sequences[index].needsPromptLogprobs { return }
             let isAlone = running.isEmpty
             if !isAlone, !hasRoom(known, hit: hit, sequences[index].blocks.hashes) { return }
 
             cache.adopt(hit, into: &sequences[index].blocks)
             sequences[index].computed = cached
             var isReserved = reserve(slot, count)
-            while !isReserved, isAlone, count > 1 {
+            while !isReserved, isAlone, count > 1, !limits.wholeSequences {
                 count /= 2
                 isReserved = reserve(slot, count)
             }
@@ -111,7 +111,7 @@ extension Scheduler {
     private func share(of slot: Int32, from computed: Int, _ budget: Budget) -> Int {
         let index = Int(slot)
         var count = min(sequences[index].tokens.count - computed, budget.tokens, budget.share)
-        if sequences[index].needsPromptLogprobs {
+        if sequences[index].needsPromptLogprobs, !limits.wholeSequences {
             let unreported = max(0, sequences[index].promptLogprobsDone - computed)
             count = min(count, unreported + budget.promptLogprobRows)
         }

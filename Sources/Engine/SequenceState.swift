@@ -30,6 +30,8 @@ package enum SequenceEnd: Sendable, Equatable {
     case stopToken(Int32)
     case maxTokens
     case modelLength
+    /// The text is pooled, which is all that was asked.
+    case pooled
     /// Alone, it filled the whole cache.
     case cacheCapacity
 }
@@ -60,6 +62,8 @@ package struct NewSequence: Sendable {
     /// Choices besides the first, to be forked off after the prompt.
     package var moreChoices = 0
     package var wantsPromptLogprobs = false
+    package var pooledRow: PooledRow? = nil
+    package var secondSegment: Int? = nil
     /// 0 for none.
     package var adapter: Int32 = 0
 
@@ -69,6 +73,13 @@ package struct NewSequence: Sendable {
         self.stop = stop
         self.order = order
     }
+}
+
+/// Which rows of a sequence a pooling model is asked for.
+package enum PooledRow: Sendable, Equatable {
+    case first, last
+    /// All of them; the scheduler counts them like rows for prompt log-probabilities.
+    case everyToken
 }
 
 /// One sequence in the scheduler: it has known and computed tokens, and steps close the gap.
@@ -93,6 +104,9 @@ package struct SequenceState: Sendable {
     /// Prompt tokens found in the prefix cache on first admission; nil before.
     package internal(set) var cachedTokens: Int? = nil
     package internal(set) var preemptions = 0
+    /// nil for a sequence that generates.
+    let pooledRow: PooledRow?
+    let secondSegment: Int?
 
     package var outputCount: Int { tokens.count - promptCount }
     var needsPromptLogprobs: Bool { promptLogprobsDone < promptCount - 1 }
@@ -105,7 +119,9 @@ package struct SequenceState: Sendable {
         stop = new.stop
         adapter = new.adapter
         pendingChoices = 1..<Int32(clamping: 1 + new.moreChoices)
-        promptLogprobsDone = new.wantsPromptLogprobs ? 0 : new.prompt.count - 1
+        pooledRow = new.pooledRow
+        secondSegment = new.secondSegment
+        promptLogprobsDone = new.wantsPromptLogprobs || new.pooledRow == .everyToken ? 0 : new.prompt.count - 1
     }
 
     /// The output tokens, without a copy.
@@ -147,7 +163,7 @@ package struct WaitingQueue: Sendable {
     }
 
     mutating func remove(_ slot: Int32) {
-        if next == slot { return entries.removeLast() }
-        if let index = entries.firstIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
+        // Mostly the next in line.
+        if let index = entries.lastIndex(where: { $0.slot == slot }) { entries.remove(at: index) }
     }
 }

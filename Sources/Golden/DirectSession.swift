@@ -13,6 +13,7 @@ struct DirectSession {
     private struct Sequence {
         var length = 0
         var promptLength: Int
+        var secondSegment: Int?
         var adapter: Int32
         /// `[groups][logical blocks]`.
         var tables: [[Int32]]
@@ -28,14 +29,18 @@ struct DirectSession {
     }
 
     /// A new empty sequence. The prompt's length must be known at once: some rotations depend on it.
-    mutating func open(promptLength: Int) -> Int {
-        sequences.append(Sequence(promptLength: promptLength, adapter: adapter, tables: Array(repeating: [], count: runner.kvCache.groups.count)))
+    /// - Parameter secondSegment: first token of the second text of a pair.
+    mutating func open(promptLength: Int, secondSegment: Int? = nil) -> Int {
+        sequences.append(
+            Sequence(
+                promptLength: promptLength, secondSegment: secondSegment, adapter: adapter,
+                tables: Array(repeating: [], count: runner.kvCache.groups.count)))
         return sequences.count - 1
     }
 
     /// Appends tokens to sequences in one step.
     /// - Parameter allRows: logits of every token, else of the last one of each sequence.
-    /// - Returns: rows of logits, in the order of `pieces`.
+    /// - Returns: rows of logits, or of pooled output, in the order of `pieces`.
     mutating func append(_ pieces: [(sequence: Int, tokens: [Int32])], allRows: Bool = false) throws -> [[Float]] {
         batch.removeAll()
         let blockSize = runner.kvCache.blockSize
@@ -54,7 +59,11 @@ struct DirectSession {
                 let position = first + offset
                 batch.tokenIDs.append(token)
                 batch.positions.append(Int32(position))
-                if allRows || offset == piece.tokens.count - 1 { batch.logitRows.append(Int32(batch.tokenIDs.count - 1)) }
+                batch.tokenTypes.append(position < sequences[piece.sequence].secondSegment ?? .max ? 0 : 1)
+                if allRows || offset == wantedOffset(piece.tokens.count) {
+                    batch.logitRows.append(Int32(batch.tokenIDs.count - 1))
+                    if runner.pooled != nil { batch.isTokenRow.append(allRows) }
+                }
                 for group in runner.kvCache.groups.indices {
                     let block = sequences[piece.sequence].tables[group][position / blockSize]
                     batch.groups[group].slotMapping.append(block * Int32(blockSize) + Int32(position % blockSize))
@@ -74,7 +83,10 @@ struct DirectSession {
             }
         }
         let logits = try runner.run(batch)
-        let columns = runner.vocabularySize
+        let columns = runner.rowWidth
         return (0..<batch.logitRows.count).map { Array(logits[$0 * columns..<($0 + 1) * columns]) }
     }
+
+    /// The token of a piece whose row is asked for.
+    private func wantedOffset(_ count: Int) -> Int { runner.pooled?.pooling == .first ? 0 : count - 1 }
 }

@@ -40,7 +40,18 @@ package struct Verifier {
         }
     }
 
+    private func verifyEmbedding(_ folder: GoldenFolder) -> GoldenResult {
+        var report = EmbeddingVerifier(precision: models.precision, threadCount: models.threadCount).verify(folder: folder.path)
+        let text = GoldenText.tokenizerCases(folder, gguf: nil)
+        report.failures += text.failures
+        let summary =
+            "\(report.compared) rows, 1 - cosine \(Self.brief(max(0, 1 - report.cosine))), error \(Self.brief(report.error))"
+            + (text.summary.isEmpty ? "" : ", \(text.summary)")
+        return GoldenResult(name: folder.name, summary: summary, failures: report.failures)
+    }
+
     private func verifyModel(_ folder: GoldenFolder) -> GoldenResult {
+        if EmbeddingGolden.exists(in: folder.path) { return verifyEmbedding(folder) }
         let gguf = Self.entries(folder.path).first { $0.hasSuffix(".gguf") }
         var report = models.verify(model: gguf.map { "\(folder.path)/\($0)" } ?? folder.path, folder: folder.path)
         let text = GoldenText.tokenizerCases(folder, gguf: gguf.map { "\(folder.path)/\($0)" })

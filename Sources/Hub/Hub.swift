@@ -78,7 +78,7 @@ package struct Hub: Sendable {
 
     /// Fetches what is missing, largest files first so that the last minute is not one long shard, `parallelFiles` at a time. The
     /// first failure stops the others.
-    private func bring(_ files: [HubFile], _ cache: RepoCache, _ commit: String, title: String) async throws {
+    func bring(_ files: [HubFile], _ cache: RepoCache, _ commit: String, title: String) async throws {
         let missing = files.filter { !cache.has($0.path, size: $0.size, at: commit) }.sorted { ($1.size, $0.path) < ($0.size, $1.path) }
         guard !missing.isEmpty else { return }
         try Files.createFolder(cache.folder)

@@ -24,6 +24,8 @@ package struct AttentionDescription: Sendable, Equatable {
     package var alibi: ALiBi?
     /// The checkpoint has attention sinks: one more logit for each head.
     package var hasSinks = false
+    /// What a head attends is multiplied by the sigmoid of a gate: the query projection is `[heads, (query, gate), head dimension]`.
+    package var hasOutputGate = false
     /// Every token sees every other one (encoders).
     package var isBidirectional = false
 

@@ -26,22 +26,37 @@ package final class Decoder {
             progress(index + 1, description.layers.count + 1)
         }
         self.blocks = blocks
-        ends = try DecoderEnds(loader)
+        ends = try DecoderEnds(loader, maxTokens: maxTokens)
         progress(description.layers.count + 1, description.layers.count + 1)
         buffers = try DecoderBuffers(description, blocks, backend, maxTokens: maxTokens)
     }
 
-    /// One step: logits of the wanted rows, `[R, vocabulary]`.
+    /// One step: logits of the wanted rows, `[R, vocabulary]`, or pooled rows, `[R, width]`.
     func callAsFunction(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float> {
         let tokens = batch.tokenCount, wanted = batch.logitRows.count
         try backend.beginStep(batch)
         let x = buffers.residual.first(tokens)
         embed(into: x)
+        if case .pooled(.mean, let head) = ends.head { return try means(x, wanted, head) }
         for block in blocks.dropLast() { run(block, x) }
         guard let block = blocks.last else { return UnsafeMutableBufferPointer(start: nil, count: 0) }
         let y = buffers.last.first(wanted)
         runLast(block, x, into: y)
-        return try logits(y)
+        switch ends.head {
+        case .logits(let head): return try logits(y, head)
+        case .pooled(_, let head):
+            if let norm = ends.finalNorm { backend.norm(y, norm, into: y) }
+            return try head(y, backend)
+        }
+    }
+
+    /// Rows pooled by the mean over their sequences: every token matters to the end.
+    private func means(_ x: Tensor, _ wanted: Int, _ head: PooledHead) throws -> UnsafeMutableBufferPointer<Float> {
+        for block in blocks { run(block, x) }
+        if let norm = ends.finalNorm { backend.norm(x, norm, into: x) }
+        let y = buffers.last.first(wanted)
+        backend.gatherMeans(x, into: y)
+        return try head(y, backend)
     }
 
     private func embed(into x: Tensor) {
@@ -57,16 +72,17 @@ package final class Decoder {
             backend.embedPositions(positions, offset: description.embedding.positions?.offset ?? 0, into: rows)
             backend.add(rows, scale: 1, to: x)
         }
+        if let types = ends.tokenTypes { backend.addTokenTypes(types, to: x) }
         if let norm = ends.embeddingNorm { backend.norm(x, norm, into: x) }
     }
 
-    private func logits(_ y: Tensor) throws -> UnsafeMutableBufferPointer<Float> {
+    private func logits(_ y: Tensor, _ head: Matrix) throws -> UnsafeMutableBufferPointer<Float> {
         var input = ends.finalNorm.map { LinearInput.normed(y, $0) } ?? .plain(y)
         if let projection = ends.outputProjection, let narrow = buffers.embedded {
             backend.linear(input, projection, into: narrow.first(y.rows))
             input = .plain(narrow.first(y.rows))
         }
-        return try backend.logits(input, ends.head, scale: description.logitScale, softcap: description.logitSoftcap)
+        return try backend.logits(input, head, scale: description.logitScale, softcap: description.logitSoftcap)
     }
 
     // MARK: Blocks
@@ -92,7 +108,7 @@ package final class Decoder {
         feedForwardOutput(block, to: y)
     }
 
-    /// Attention's heads into `attended`.
+    /// Attention's heads, or what stands in their place, into `attended`.
     private func attend(_ block: DecoderBlock, _ x: Tensor) {
         if let norm = block.attentionNorms.residual { backend.norm(x, norm, into: x) }
         switch block.mixer {
@@ -105,6 +121,14 @@ package final class Decoder {
             latent(
                 input(x, block.attentionNorms), backend, own, projection: buffers.projection(latent.queries.outputs, rows: x.rows),
                 into: buffers.attended(block, rows: x.rows))
+        case .shortConvolution(let convolution):
+            let projected = buffers.projection(convolution.projection.outputs, rows: x.rows)
+            backend.linear(input(x, block.attentionNorms), convolution.projection, into: projected)
+            backend.shortConvolution(projected, convolution.spec, into: buffers.attended(block, rows: x.rows))
+        case .deltaNet(let net):
+            let projected = buffers.projection(net.projection.outputs, rows: x.rows)
+            backend.linear(input(x, block.attentionNorms), net.projection, into: projected)
+            backend.deltaNet(projected, net.spec, into: buffers.attended(block, rows: x.rows))
         }
     }
 

@@ -27,12 +27,16 @@ struct BranchNorms {
 enum BlockMixer {
     case attention(BlockAttention)
     case latent(BlockLatentAttention)
+    case shortConvolution(BlockShortConvolution)
+    case deltaNet(BlockDeltaNet)
 
-    /// Columns of the projected queries, keys and values; of latent attention the queries alone.
+    /// Columns of the first projection: queries, keys and values, of latent attention the queries alone.
     var projectionColumns: Int {
         switch self {
         case .attention(let attention): attention.spec.projectionColumns
         case .latent(let latent): latent.queries.outputs
+        case .shortConvolution(let convolution): convolution.projection.outputs
+        case .deltaNet(let net): net.projection.outputs
         }
     }
 
@@ -43,6 +47,8 @@ enum BlockMixer {
         switch self {
         case .attention(let attention): attention.output
         case .latent(let latent): latent.output
+        case .shortConvolution(let convolution): convolution.output
+        case .deltaNet(let net): net.output
         }
     }
 }

@@ -22,6 +22,8 @@ package struct DecoderDescription: Sendable, Equatable {
     package var normalisesHead = false
     package var logitScale: Float = 1
     package var logitSoftcap: Float = 0
+    /// What comes out instead of logits; nil for a model that predicts tokens.
+    package var pooled: PooledDescription?
     /// Linear weights are stored `[inputs, outputs]` (GPT-2's Conv1D).
     package var storesTransposed = false
     package var names = DecoderNames()
@@ -98,7 +100,7 @@ package struct LayerDescription: Sendable, Equatable {
     package var slidingWindow: Int? {
         switch mixer {
         case .attention(let attention): attention.slidingWindow
-        case .latent: nil
+        case .latent, .shortConvolution, .deltaNet: nil
         }
     }
 }
@@ -107,6 +109,8 @@ package struct LayerDescription: Sendable, Equatable {
 package enum Mixer: Sendable, Equatable {
     case attention(AttentionDescription)
     case latent(LatentAttentionDescription)
+    case shortConvolution(ShortConvolutionDescription)
+    case deltaNet(DeltaNetDescription)
 }
 
 /// What a block does to each token by itself.

@@ -13,6 +13,7 @@ package enum DecoderFamilies {
     static let all: [any DecoderFamily.Type] = [
         ArceeFamily.self,
         BaichuanFamily.self,
+        BertFamily.self,
         BloomFamily.self,
         Cohere2Family.self,
         CohereFamily.self,
@@ -39,6 +40,7 @@ package enum DecoderFamilies {
         HunyuanFamily.self,
         InternLM2Family.self,
         InternLMFamily.self,
+        Lfm2Family.self,
         LlamaFamily.self,
         MPTFamily.self,
         MiniCPMFamily.self,
@@ -57,6 +59,8 @@ package enum DecoderFamilies {
         Qwen2MoEFamily.self,
         Qwen3Family.self,
         Qwen3MoEFamily.self,
+        Qwen3NextFamily.self,
+        RobertaFamily.self,
         SeedOssFamily.self,
         SmolLM3Family.self,
         StableLMFamily.self,
@@ -72,9 +76,15 @@ package enum DecoderFamilies {
         return nil
     }
 
+    /// The description of the model in `config.json`; nil for an architecture that is not supported.
+    static func known(_ config: ConfigReader) throws(LoadError) -> DecoderDescription? {
+        guard let family = try family(of: config) else { return try describePooled(config) }
+        return try family.describe(config)
+    }
+
     /// The description of the model in `config.json`.
     package static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
-        if let family = try family(of: config) { return try family.describe(config) }
+        if let description = try known(config) { return description }
         let names = try config.strings(optional: "architectures") ?? []
         let found = names.isEmpty ? "is missing" : "is \(names.joined(separator: ", ")), which is not supported"
         throw config.error("architectures", "\(found); supported are \(supportedArchitectures.joined(separator: ", "))")

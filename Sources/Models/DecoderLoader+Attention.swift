@@ -15,6 +15,7 @@ extension DecoderLoader {
         let hidden = description.hiddenSize
         let queries = attention.heads * attention.headDimension, keys = attention.kvHeads * attention.headDimension
         switch attention.projection {
+        case .separate where attention.hasOutputGate: return try gatedProjection(scope, attention)
         case .separate:
             return try linear(
                 scope, [(names.query, queries), (names.key, keys), (names.value, keys)], inputs: hidden, bias: attention.projectionBias)
@@ -33,6 +34,27 @@ extension DecoderLoader {
         }
     }
 
+    /// `[q; gate; k; v]` of a query projection that is stored `[heads, (query, gate), head dimension]`.
+    private func gatedProjection(_ scope: WeightScope, _ attention: AttentionDescription) throws -> Matrix {
+        let hidden = description.hiddenSize, dimension = attention.headDimension
+        let queries = 2 * attention.heads * dimension, keys = attention.kvHeads * dimension
+        let order = (0..<2).flatMap { half in
+            (0..<attention.heads).flatMap { head in (2 * head + half) * dimension..<(2 * head + half + 1) * dimension }
+        }
+        let parts = [(names.query, queries), (names.key, keys), (names.value, keys)]
+        var weights = try parts.map { try weight(scope, $0.0, outputs: $0.1, inputs: hidden) }
+        var biases = try parts.map { try bias(scope, $0.0, outputs: $0.1, attention.projectionBias) }
+        weights[0] = try weights[0].rows(order)
+        biases[0] = try biases[0]?.gatheringElements(order)
+        let matrix = try backend.makeMatrix(weights, biases: biases)
+        matrix.modules = [
+            MatrixModule(name: scope.prefix + names.query, firstColumn: 0, outputs: queries, outputOrder: order.map { Int32($0) }),
+            MatrixModule(name: scope.prefix + names.key, firstColumn: queries, outputs: keys),
+            MatrixModule(name: scope.prefix + names.value, firstColumn: queries + keys, outputs: keys),
+        ]
+        return matrix
+    }
+
     /// Where the rows of `[q; k; v]` lie in `[kv heads, (queries …, key, value), head dimension]`.
     private func groupedRows(_ attention: AttentionDescription) -> [Int] {
         let dimension = attention.headDimension, group = attention.heads / attention.kvHeads, stride = group + 2
@@ -47,8 +69,10 @@ extension DecoderLoader {
             valueDimension: attention.headDimension, scale: attention.effectiveScale)
         spec.softcap = attention.softcap
         spec.slidingWindow = attention.slidingWindow
+        spec.hasOutputGate = attention.hasOutputGate
         spec.rope = attention.rope.map { backend.registerRope($0) }
         spec.clip = attention.clip
+        spec.isBidirectional = attention.isBidirectional
         if let style = attention.headNorm {
             spec.queryNorm = try headNorm(scope, names.queryNorm, style, attention, heads: attention.heads)
             spec.keyNorm = try headNorm(scope, names.keyNorm, style, attention, heads: attention.kvHeads)

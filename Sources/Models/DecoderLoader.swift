@@ -32,6 +32,15 @@ struct DecoderLoader {
             try TensorView.make(.f32, [positions.rows, hidden]) { bytes in sums.withUnsafeBytes { bytes.copyMemory(from: $0) } })
     }
 
+    /// What other token types add to the first one, which `positions` holds already; nil where there is one type.
+    func tokenTypes() throws -> EmbeddingTable? {
+        let count = description.embedding.tokenTypes, hidden = description.hiddenSize
+        guard count > 1, description.embedding.positions != nil else { return nil }
+        var rows = try root.tensor(names.tokenTypes + ".weight", shape: [count, hidden]).floats()
+        for index in rows.indices.reversed() { rows[index] -= rows[index % hidden] }
+        return try backend.makeEmbedding(try TensorView.make(.f32, [count, hidden]) { bytes in rows.withUnsafeBytes { bytes.copyMemory(from: $0) } })
+    }
+
     func embeddingNorm() throws -> Norm? {
         description.embedding.hasNorm ? try norm(root, names.embeddingNorm) : nil
     }
@@ -104,6 +113,8 @@ struct DecoderLoader {
         switch mixer {
         case .attention(let attention): .attention(try self.attention(scope, attention, place))
         case .latent(let latent): .latent(try latentAttention(scope, latent, place))
+        case .shortConvolution(let convolution): .shortConvolution(try shortConvolution(scope, convolution, place))
+        case .deltaNet(let net): .deltaNet(try deltaNet(scope, net, place))
         }
     }
 

@@ -36,6 +36,12 @@ package struct DecoderNames: Sendable, Equatable {
     package var latentNorm = "self_attn.kv_a_layernorm"
     package var latentUp = "self_attn.kv_b_proj"
 
+    package var shortConvolution = "conv.conv"
+    package var shortConvolutionInput = "conv.in_proj"
+    package var shortConvolutionOutput = "conv.out_proj"
+    /// Module that holds the parts of a delta net.
+    package var deltaNet = "linear_attn"
+
     package var mlpNorm = "post_attention_layernorm"
     package var mlpOutputNorm = "post_feedforward_layernorm"
     package var gate = "mlp.gate_proj"

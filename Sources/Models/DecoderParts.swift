@@ -1,24 +1,37 @@
 import Compute
+import Step
 
 /// What stands before the first block and after the last one.
 struct DecoderEnds {
     let embedding: EmbeddingTable
     let positions: EmbeddingTable?
+    let tokenTypes: EmbeddingTable?
     let embeddingNorm: Norm?
     let embeddingProjection: Matrix?
     let finalNorm: Norm?
     let outputProjection: Matrix?
-    let head: Matrix
+    let head: ModelHead
 
-    init(_ loader: DecoderLoader) throws {
+    init(_ loader: DecoderLoader, maxTokens: Int) throws {
         embedding = try loader.embedding()
         positions = try loader.positions()
+        tokenTypes = try loader.tokenTypes()
         embeddingNorm = try loader.embeddingNorm()
         embeddingProjection = try loader.embeddingProjection()
         finalNorm = try loader.finalNorm()
         outputProjection = try loader.outputProjection()
-        head = try loader.head()
+        if let pooled = loader.description.pooled {
+            head = .pooled(pooled.pooling, try PooledHead(loader, pooled, maxTokens: maxTokens))
+        } else {
+            head = .logits(try loader.head())
+        }
     }
+}
+
+/// What makes the output of the last block's rows.
+enum ModelHead {
+    case logits(Matrix)
+    case pooled(PooledOutput.Pooling, PooledHead)
 }
 
 /// Activations of a step, `[max tokens, …]`; untouched ones take no memory. Blocks of different widths share memory.

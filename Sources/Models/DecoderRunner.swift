@@ -13,6 +13,9 @@ package final class DecoderRunner: StepRunner {
 
     package var vocabularySize: Int { decoder.description.vocabularySize }
 
+    package var pooled: PooledOutput? { decoder.description.pooledOutput }
+    package var needsWholeSequences: Bool { decoder.description.needsWholeSequences }
+
     package func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float> {
         try decoder(batch)
     }

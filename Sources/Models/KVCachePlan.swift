@@ -11,15 +11,15 @@ package struct KVCachePlan: Sendable, Equatable {
 
     package init(_ layers: [LayerDescription]) {
         var windows: [Int?] = []
-        for layer in layers where !windows.contains(layer.slidingWindow) { windows.append(layer.slidingWindow) }
-        let counts = windows.map { window in layers.count { $0.slidingWindow == window } }
+        for layer in layers where !windows.contains(layer.cacheWindow) { windows.append(layer.cacheWindow) }
+        let counts = windows.map { window in layers.count { $0.cacheWindow == window } }
         // The smallest count of a kind is the group size; kinds of nearly the same count share the largest, wasting little.
         let smallest = counts.min() ?? 0, largest = counts.max() ?? 0
         let size = max(1, 2 * largest <= 3 * smallest ? largest : smallest)
         var groups: [KVCacheGroup] = [], sizes: [Int] = [], places: [(group: Int, layer: Int)] = []
         var open: [Int?: Int] = [:]
         for layer in layers {
-            let window = layer.slidingWindow
+            let window = layer.cacheWindow
             if let group = open[window], sizes[group] < size {
                 places.append((group, sizes[group]))
                 sizes[group] += 1

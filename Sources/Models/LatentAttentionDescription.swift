@@ -36,21 +36,3 @@ package struct LatentAttentionDescription: Sendable, Equatable {
     /// Elements of a query head.
     package var queryDimension: Int { plain + rotary }
 }
-
-extension LayerDescription {
-    /// What the layer keeps of a token in the KV cache.
-    package var cachePage: KVPage {
-        switch mixer {
-        case .attention(let attention):
-            .heads(kvHeads: attention.kvHeads, headDimension: attention.headDimension, valueDimension: attention.headDimension)
-        case .latent(let latent): .latent(rank: latent.rank, rotary: latent.rotary)
-        }
-    }
-
-    package var rope: RopeFrequencies? {
-        switch mixer {
-        case .attention(let attention): attention.rope
-        case .latent(let latent): latent.rope
-        }
-    }
-}

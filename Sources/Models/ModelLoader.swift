@@ -20,14 +20,18 @@ package struct ModelSource: Sendable {
         }
         checkpoint = opened
         let config = try opened.config()
-        if try DecoderFamilies.family(of: config) == nil, let guess = try UnknownFamily.describe(config, opened) {
-            description = guess.named(in: opened)
+        let found: DecoderDescription
+        if let known = try DecoderFamilies.known(config) {
+            found = known
+        } else if let guess = try UnknownFamily.describe(config, opened) {
+            found = guess
             let name = try config.strings(optional: "architectures")?.first ?? "a model without 'architectures'"
             warnings.append(
                 "\(name) is not a supported architecture; its configuration and tensors look like Llama's, so it is run as that. Compare its answers with a reference before use")
         } else {
-            description = try DecoderFamilies.describe(config).named(in: opened)
+            found = try DecoderFamilies.describe(config)
         }
+        description = try found.named(in: opened).ended(by: opened, config)
     }
 }
 

@@ -64,6 +64,19 @@ extension APIError {
             type: "NotFoundError", parameter: "model")
     }
 
+    /// A route that the served model cannot answer.
+    package static func wrongTask(_ route: String, model: String, does: String) -> APIError {
+        APIError(
+            status: 404, message: "The model `\(model.clipped(to: 200))` does not support \(route): it \(does).", type: "NotFoundError", parameter: "model")
+    }
+
+    package static func inputTooLong(tokens: Int, maxModelLength: Int) -> APIError {
+        .invalid(
+            "This model's maximum context length is \(maxModelLength) tokens. However, you requested \(tokens) tokens in the input. "
+                + "Please reduce the length of the input, or set truncate_prompt_tokens.",
+            parameter: "input_tokens", value: String(tokens))
+    }
+
     package static func promptTooLong(tokens: Int, maxModelLength: Int) -> APIError {
         .invalid(
             "This model's maximum context length is \(maxModelLength) tokens, but the prompt holds \(tokens) tokens, which leaves no room "

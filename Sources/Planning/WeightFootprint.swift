@@ -1,3 +1,4 @@
+import Compute
 package import Models
 import Tensors
 package import Weights

@@ -1,3 +1,4 @@
+import Compute
 package import Models
 
 /// Memory of activations, as `Decoder` and the CPU backend lay it out for their largest step. Bytes; float32 throughout.

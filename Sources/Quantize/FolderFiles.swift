@@ -12,6 +12,17 @@ package enum FolderFiles {
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    package static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Whether both names are of one file or folder.
+    package static func isSame(_ a: String, _ b: String) -> Bool {
+        var first = stat(), second = stat()
+        return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     package static func makeFolder(_ path: String) throws(QuantiseError) {
         guard mkdir(path, 0o755) == 0 else { throw failure(path) }
     }

@@ -16,9 +16,8 @@ struct FourBitMatrix {
     var groups: Int { inputs / groupSize }
 
     /// Each weight to its nearest code under its group's best scale.
-    /// - Parameter importance: mean squared input of each column, `[inputs]`, where a calibration text gave it.
     init(
-        rounding rows: FloatRows, groupSize: Int, isSymmetric: Bool, importance: [Float]?, scaleType: @escaping @Sendable (Float) -> (bits: UInt16, value: Float),
+        rounding rows: FloatRows, groupSize: Int, isSymmetric: Bool, scaleType: @escaping @Sendable (Float) -> (bits: UInt16, value: Float),
         on backend: CPUBackend
     ) {
         outputs = rows.rows
@@ -28,7 +27,6 @@ struct FourBitMatrix {
         codes = Array(repeating: 0, count: outputs * inputs)
         scales = Array(repeating: 0, count: outputs * groups)
         zeros = Array(repeating: 0, count: outputs * groups)
-        let weighing = importance ?? []
         codes.withUnsafeMutableBufferPointer { codes in
             scales.withUnsafeMutableBufferPointer { scales in
                 zeros.withUnsafeMutableBufferPointer { zeros in
@@ -38,12 +36,7 @@ struct FourBitMatrix {
                             rows.read(row, into: base)
                             for group in 0..<groups {
                                 let part = UnsafeBufferPointer(rebasing: floats[group * groupSize..<(group + 1) * groupSize])
-                                let fit = weighing.withUnsafeBufferPointer { weights in
-                                    GroupRounding.fit(
-                                        part,
-                                        importance: weights.isEmpty ? nil : UnsafeBufferPointer(rebasing: weights[group * groupSize..<(group + 1) * groupSize]),
-                                        isSymmetric: isSymmetric, scaleType: scaleType)
-                                }
+                                let fit = GroupRounding.fit(part, isSymmetric: isSymmetric, scaleType: scaleType)
                                 scales[row * groups + group] = fit.scaleBits
                                 zeros[row * groups + group] = UInt8(fit.zero)
                                 for index in 0..<groupSize { codes[row * inputs + group * groupSize + index] = fit.code(part[index]) }

@@ -10,11 +10,9 @@ struct GroupRounding {
     typealias ScaleType = (Float) -> (bits: UInt16, value: Float)
 
     /// Of some scales around the one that spans all weights, the one with the least squared error: clipping an outlier often serves the rest.
-    /// - Parameters:
-    ///   - importance: of each weight's error, `[count]`; nil for all alike.
-    ///   - isSymmetric: the zero point is 8.
+    /// - Parameter isSymmetric: the zero point is 8.
     static func fit(
-        _ weights: UnsafeBufferPointer<Float>, importance: UnsafeBufferPointer<Float>?, isSymmetric: Bool, scaleType: ScaleType
+        _ weights: UnsafeBufferPointer<Float>, isSymmetric: Bool, scaleType: ScaleType
     ) -> GroupRounding {
         var low: Float = 0, high: Float = 0
         for weight in weights {
@@ -29,7 +27,7 @@ struct GroupRounding {
             let (bits, scale) = scaleType(max(wanted, 0x1p-14))
             let zero = isSymmetric ? 8 : max(0, min(15, Int((-low * share / scale).rounded())))
             let candidate = GroupRounding(zero: zero, scale: scale, scaleBits: bits)
-            let error = candidate.error(weights, importance)
+            let error = candidate.error(weights)
             if error < least { (best, least) = (candidate, error) }
         }
         return best
@@ -43,11 +41,11 @@ struct GroupRounding {
     @inline(__always)
     func value(_ code: UInt8) -> Float { Float(Int(code) - zero) * scale }
 
-    private func error(_ weights: UnsafeBufferPointer<Float>, _ importance: UnsafeBufferPointer<Float>?) -> Float {
+    private func error(_ weights: UnsafeBufferPointer<Float>) -> Float {
         var sum: Float = 0
         for index in weights.indices {
             let difference = weights[index] - value(code(weights[index]))
-            sum += difference * difference * (importance?[index] ?? 1)
+            sum += difference * difference
         }
         return sum
     }

@@ -99,7 +99,7 @@ package struct HubConversion {
 
     /// Writes all files into `folder`, which must exist.
     package func write(
-        to folder: String, on backend: CPUBackend, calibration: Calibration?, progress: any ProgressReporter, shardBytes: Int = HubConversion.shardBytes
+        to folder: String, on backend: CPUBackend, progress: any ProgressReporter, shardBytes: Int = HubConversion.shardBytes
     ) throws {
         let shards = shards(of: shardBytes)
         let item = progress.begin("quantising to \(scheme.rawValue)", total: checkpoint.byteCount)
@@ -108,7 +108,7 @@ package struct HubConversion {
             for (index, shard) in shards.enumerated() {
                 let name = shards.count == 1 ? "model.safetensors" : "model-\(Self.fiveDigits(index + 1))-of-\(Self.fiveDigits(shards.count)).safetensors"
                 let list = shard.flatMap { part in part.outputs.map { (part.source, $0) } }
-                var work = ShardWork(conversion: self, backend: backend, calibration: calibration, progress: progress, item: item)
+                var work = ShardWork(conversion: self, backend: backend, progress: progress, item: item)
                 try SafetensorsWriter.write(to: "\(folder)/\(name)", list.map(\.1), metadata: [("format", "pt")]) { try work.tensor(list[$0].1, of: list[$0].0) }
                 places += list.map { ($0.1.name, .string(name)) }
             }

@@ -8,15 +8,13 @@ import Weights
 struct ShardWork {
     let conversion: HubConversion
     let backend: CPUBackend
-    let calibration: Calibration?
     let progress: any ProgressReporter
     let item: ProgressItem
     private var held: [String: TensorView] = [:]
 
-    init(conversion: HubConversion, backend: CPUBackend, calibration: Calibration?, progress: any ProgressReporter, item: ProgressItem) {
+    init(conversion: HubConversion, backend: CPUBackend, progress: any ProgressReporter, item: ProgressItem) {
         self.conversion = conversion
         self.backend = backend
-        self.calibration = calibration
         self.progress = progress
         self.item = item
     }
@@ -31,7 +29,7 @@ struct ShardWork {
         }
         if entry.name.hasSuffix(".weight_shape") { return try FourBitMatrix.shapeTensor(view.shape) }
         let module = String(source.dropLast(".weight".count))
-        let pieces = try conversion.pieces(of: FloatRows(view, name: source), module: module, calibration: calibration, on: backend)
+        let pieces = try conversion.pieces(of: FloatRows(view, name: source), on: backend)
         let largest = pieces.max { $0.1.byteCount < $1.1.byteCount }?.0
         var wanted: TensorView?
         for (suffix, piece) in pieces {

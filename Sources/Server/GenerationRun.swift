@@ -72,6 +72,7 @@ struct GenerationRun {
             choices[index].take(ids, logprobs)
             if choices[index].hasEnded, !hadEnded { closed(prompt, byStopString: true) }
             return index
+        case .pooled: return nil
         case .finished(let choice, let reason, let stopTokenID):
             let index = prompt * job.n + choice
             let hadEnded = choices[index].hasEnded

@@ -27,6 +27,8 @@ package enum GenerationEvent: Sendable {
     case started(cachedPromptTokens: Int, promptLogprobs: [PositionLogprobs?])
     /// - logprobs: one per token if asked for, else empty.
     case tokens(choice: Int, ids: [Int32], logprobs: [PositionLogprobs])
+    /// Rows of a pooled text, `[1 or tokens, width]`; no tokens come with it.
+    case pooled([Float])
     /// - stopTokenID: the stop id that ended it; nil for EOS and everything else.
     case finished(choice: Int, reason: FinishReason, stopTokenID: Int32?)
 }
@@ -57,6 +59,7 @@ private struct EngineGeneration: Generation {
         switch try await iterator.next(isolation: nil) {
         case .started(let start)?: return .started(cachedPromptTokens: start.cachedPromptTokens, promptLogprobs: start.promptLogprobs)
         case .tokens(let tokens)?: return .tokens(choice: tokens.choice, ids: tokens.tokenIDs, logprobs: tokens.logprobs)
+        case .pooled(let rows)?: return .pooled(rows)
         case .finished(let finish)?: return .finished(choice: finish.choice, reason: finish.reason, stopTokenID: finish.stopTokenID)
         case nil: return nil
         }

@@ -18,6 +18,9 @@ extension Responder {
     func generate(_ call: Call, _ route: Route) async throws(APIError) -> Response {
         let bytes = try await body(of: call)
         if stats.isDraining { throw .overloaded("the server is shutting down") }
+        if let pooled = model.pooled {
+            throw .wrongTask(route == .chat ? "the Chat Completions API" : "the Completions API", model: model.names[0], does: pooled.purpose)
+        }
         let job: GenerationJob
         if route == .chat {
             let request = try ChatRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval)

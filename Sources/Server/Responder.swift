@@ -77,8 +77,11 @@ struct Responder: HTTPResponder {
         }
         switch route {
         case .completions, .chat: return try await generate(call, route)
+        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: return try await pool(call, route)
         case .models: return json { ModelCard.list(model.cards, into: &$0) }
         case .model: return try modelCard(call)
+        case .loadAdapter: return try await loadAdapter(call)
+        case .unloadAdapter: return try await unloadAdapter(call)
         case .tokenize: return try await tokenize(call)
         case .detokenize: return try await detokenize(call)
         case .health, .ping: return try health()

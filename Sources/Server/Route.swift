@@ -4,9 +4,19 @@ internal import HTTPTypes
 enum Route: String, CaseIterable {
     case completions = "/v1/completions"
     case chat = "/v1/chat/completions"
+    case embeddings = "/v1/embeddings"
+    case classify = "/classify"
+    case pooling = "/pooling"
+    case score = "/score"
+    case scoreV1 = "/v1/score"
+    case rerank = "/rerank"
+    case rerankV1 = "/v1/rerank"
+    case rerankV2 = "/v2/rerank"
     case models = "/v1/models"
     /// With a name behind it, slashes and all.
     case model = "/v1/models/"
+    case loadAdapter = "/v1/load_lora_adapter"
+    case unloadAdapter = "/v1/unload_lora_adapter"
     case tokenize = "/tokenize"
     case detokenize = "/detokenize"
     case health = "/health"
@@ -17,7 +27,8 @@ enum Route: String, CaseIterable {
 
     var methods: [HTTPRequest.Method] {
         switch self {
-        case .completions, .chat, .tokenize, .detokenize: [.post]
+        case .completions, .chat, .tokenize, .detokenize, .loadAdapter, .unloadAdapter: [.post]
+        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: [.post]
         case .ping: [.get, .post]
         default: [.get]
         }
@@ -41,5 +52,5 @@ enum Route: String, CaseIterable {
     }
 
     /// Whether an API key is needed, for paths that lead nowhere too.
-    static func isProtected(_ path: String) -> Bool { path == "/v1" || path.hasPrefix("/v1/") }
+    static func isProtected(_ path: String) -> Bool { ["/v1", "/v2"].contains { path == $0 || path.hasPrefix($0 + "/") } }
 }

@@ -34,6 +34,8 @@ package struct ServerOptions: Sendable {
     /// Echo the request id in `X-Request-Id`.
     package var enableRequestIDHeaders = false
     package var trustRequestChatTemplate = false
+    /// Answer the routes that load and unload adapters, from paths that the client names.
+    package var allowsAdapterUpdates = false
     package var logsAccess = false
     /// nil leaves `system_fingerprint` null.
     package var fingerprint: String? = "needletail-\(ServerVersion.text)"

@@ -3,6 +3,9 @@ package import OpenAI
 /// The text side of a model: tokenizer and chat template behind the few verbs the server needs.
 package protocol TextModel: Sendable {
     func encode(_ text: String, addSpecialTokens: Bool) throws(APIError) -> [Int32]
+    /// Two texts as one input of a classifier, with the tokenizer's own tokens around them.
+    /// - Returns: ids, and the first token of the second segment; nil where the tokenizer does not tell the two apart.
+    func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?)
     /// A whole sequence at once.
     func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8]
     /// The text of one token alone, leading space kept; may be part of a character. Empty for ids that mean nothing.
@@ -32,34 +35,26 @@ package protocol Detokenizer: Sendable {
 
 /// Adapters and the base model, by name.
 package struct ServedModel: Sendable {
-    package struct Adapter: Sendable {
-        package var name: String
-        package var path: String
-        package var loraID: Int32
-
-        package init(name: String, path: String, loraID: Int32) {
-            self.name = name
-            self.path = path
-            self.loraID = loraID
-        }
-    }
-
     /// The first is the one replies name.
     package var names: [String]
     /// Where the checkpoint came from.
     package var root: String
-    package var adapters: [Adapter] = []
+    package var adapters: AdapterShelf
     package var maxModelLength: Int
     package var defaults: GenerationDefaults
     package var text: any TextModel
     package var generator: any Generator
+    /// nil for a model that generates text.
+    package var pooled: PooledModel?
     /// Seconds since 1970.
     package var created: Int
 
     package init(
-        names: [String], root: String, maxModelLength: Int, defaults: GenerationDefaults, text: any TextModel, generator: any Generator
+        names: [String], root: String, maxModelLength: Int, defaults: GenerationDefaults, text: any TextModel, generator: any Generator,
+        adapterLoader: (any AdapterLoader)? = nil
     ) {
         self.names = names.isEmpty ? [root] : names
+        adapters = AdapterShelf(loader: adapterLoader, modelNames: self.names)
         self.root = root
         self.maxModelLength = maxModelLength
         self.defaults = defaults
@@ -70,13 +65,15 @@ package struct ServedModel: Sendable {
 
     var cards: [ModelCard] {
         names.map { ModelCard(id: $0, created: created, root: root, maxModelLength: maxModelLength) }
-            + adapters.map { ModelCard(id: $0.name, created: created, root: $0.path, parent: names.first, maxModelLength: nil) }
+            + adapters.adapters.map {
+                ModelCard(id: $0.name, created: created, root: $0.path, parent: $0.baseName ?? names.first, maxModelLength: nil)
+            }
     }
 
     /// The name that replies carry and the adapter to use.
     func resolve(_ name: String?) throws(APIError) -> (name: String, loraID: Int32?) {
         guard let name, !names.contains(name) else { return (names[0], nil) }
-        if let adapter = adapters.first(where: { $0.name == name }) { return (adapter.name, adapter.loraID) }
-        throw .unknownModel(name, served: names + adapters.map(\.name))
+        if let adapter = adapters.find(name) { return (adapter.name, adapter.loraID) }
+        throw .unknownModel(name, served: names + adapters.adapters.map(\.name))
     }
 }

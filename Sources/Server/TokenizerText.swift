@@ -50,6 +50,15 @@ package struct TokenizerText: TextModel {
         }
     }
 
+    package func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?) {
+        do {
+            let encoding = try tokenizer.encodePair(first, second, addSpecialTokens: true)
+            return (encoding.ids, encoding.typeIDs.firstIndex(of: 1))
+        } catch {
+            throw .invalid("the texts cannot be tokenized: \(error)", parameter: nil)
+        }
+    }
+
     package func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8] {
         Array(tokenizer.decode(ids, skipSpecialTokens: skipSpecialTokens).utf8)
     }

@@ -18,8 +18,12 @@ package struct StepBatch: Sendable {
     package var adapterIDs: [Int32] = []
     /// `[G]`, where each KV cache group keeps the tokens.
     package var groups: [GroupTables] = []
-    /// `[R]`, ascending indices into the `T` rows.
+    /// `[T]`, segment of each token (0 the first text of a pair, 1 the second); empty where all are 0.
+    package var tokenTypes: [Int32] = []
+    /// `[R]`, ascending indices into the `T` rows. A row of a sequence whose rows are pooled by their mean stands for the whole sequence.
     package var logitRows: [Int32] = []
+    /// `[R]`, rows that are wanted as they are though the model pools by the mean; empty where there are none.
+    package var isTokenRow: [Bool] = []
     /// Whole-block copies to be made before anything is written (copy-on-write).
     package var copies: [BlockCopy] = []
 
@@ -38,8 +42,10 @@ package struct StepBatch: Sendable {
         queryStarts.append(0)
         sequenceLengths.removeAll(keepingCapacity: true)
         promptLengths.removeAll(keepingCapacity: true)
+        tokenTypes.removeAll(keepingCapacity: true)
         adapterIDs.removeAll(keepingCapacity: true)
         logitRows.removeAll(keepingCapacity: true)
+        isTokenRow.removeAll(keepingCapacity: true)
         copies.removeAll(keepingCapacity: true)
         for index in groups.indices { groups[index].removeAll() }
     }

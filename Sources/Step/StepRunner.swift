@@ -32,10 +32,14 @@ package protocol StepRunner: AnyObject {
     /// Columns of a row of logits (may exceed the tokenizer's vocabulary).
     var vocabularySize: Int { get }
     var kvCache: KVCacheSpec { get }
+    /// What rows are where they are not logits; nil for a model that predicts tokens.
+    var pooled: PooledOutput? { get }
+    /// A sequence can only be computed in one step (its tokens see later ones, or its rows are pooled together).
+    var needsWholeSequences: Bool { get }
 
     /// Makes `batch.copies` in their order before anything is written (a block freed by one copy may be the next one's destination), then
     /// runs the batch: embeds, writes keys and values to their slots, attends, and projects the wanted rows.
-    /// - Returns: float32 logits `[R, vocabularySize]`, row-major, owned by the runner, writable, valid until the next call.
+    /// - Returns: float32 logits `[R, rowWidth]`, row-major, owned by the runner, writable, valid until the next call.
     func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float>
 
     /// Makes an adapter known as `id` (above 0) from the next step on. Takes no time: what is slow was done when the adapter was made.
@@ -45,4 +49,11 @@ package protocol StepRunner: AnyObject {
 
     /// Calls `body(0) … body(count - 1)` on the compute threads and returns when all are done. `body` must not touch shared state.
     func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void)
+}
+
+extension StepRunner {
+    package var pooled: PooledOutput? { nil }
+    package var needsWholeSequences: Bool { false }
+    /// Columns of a row that `run` returns.
+    package var rowWidth: Int { pooled?.width ?? vocabularySize }
 }

@@ -1,3 +1,4 @@
+import AllocationCounter
 import Compute
 import Tensors
 import Testing
@@ -142,6 +143,27 @@ import Testing
         for normed in [false, true] {
             try check(parts, .float32, rows: 5, tolerance: 2e-6, normed: normed, &random)
             try check(parts, .auto, rows: 9, tolerance: 8e-3, normed: normed, &random)
+        }
+    }
+
+    @Test func allocatesNothingWhenWarm() throws {
+        var random = Random(10)
+        let order = Self.order(96, &random)
+        var configuration = CPUBackend.Configuration(threadCount: 1, maxBatchedTokens: 64)
+        for precision in [ComputePrecision.auto, .float32] {
+            configuration.precision = precision
+            let backend = CPUBackend(configuration)
+            let parts = [
+                try Sample.grouped(.uint4, inputs: 96, groupSize: 32, order: order, &random), try Sample.grouped(.float8, inputs: 96, groupSize: 96, &random),
+            ]
+            let matrix = try backend.makeMatrix(parts.map(\.stored), biases: [])
+            let x = try backend.makeTensor(rows: 40, columns: 96), y = try backend.makeTensor(rows: 40, columns: 2 * Self.outputs)
+            for i in 0..<40 * 96 { x.floats[i] = random.unit() }
+            for _ in 0..<3 { backend.linear(.plain(x), matrix, into: y) }
+            let before = allocation_count()
+            for _ in 0..<10 { backend.linear(.plain(x), matrix, into: y) }
+            let after = allocation_count()
+            #expect(after == before)
         }
     }
 

@@ -8,6 +8,7 @@ struct Collected: Sendable, Equatable {
     var start: RequestStart?
     var tokens: [Int: [Int32]] = [:]
     var logprobs: [Int: [PositionLogprobs]] = [:]
+    var pooled: [Float]?
     var finishes: [Int: ChoiceFinish] = [:]
 }
 
@@ -22,6 +23,7 @@ func collect(_ outputs: RequestOutputs) async throws -> Collected {
             #expect(all.finishes[tokens.choice] == nil, "no tokens after the end")
             all.tokens[tokens.choice, default: []] += tokens.tokenIDs
             all.logprobs[tokens.choice, default: []] += tokens.logprobs
+        case .pooled(let rows): all.pooled = rows
         case .finished(let finish):
             #expect(all.finishes.updateValue(finish, forKey: finish.choice) == nil, "one end per choice")
         }

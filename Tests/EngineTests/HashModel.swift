@@ -1,4 +1,5 @@
 import Step
+import Synchronization
 
 /// A language model that is a pure function of what it sees: the whole history through full-attention groups, the last tokens through
 /// window groups. A wrong slot, table, copy, hit or eviction anywhere changes its tokens.
@@ -54,8 +55,9 @@ final class HashRunner: StepRunner {
     let model: HashModel
     let kvCache: KVCacheSpec
     var vocabularySize: Int { model.vocabulary }
-    /// `[blocks * blockSize]`: (token, position) written there; -1 before.
-    private var memory: [(token: Int32, position: Int32)]
+    /// `[blocks * blockSize]`: (token, position, adapter) written there; -1 before.
+    private var memory: [(token: Int32, position: Int32, adapter: Int32)]
+    var adapters = AdapterLog()
     private var logits: UnsafeMutableBufferPointer<Float>
     /// Called before each step; throws to fail it.
     var before: ((borrowing StepBatch) throws -> Void)?
@@ -69,11 +71,18 @@ final class HashRunner: StepRunner {
     init(model: HashModel, blockSize: Int, blockCount: Int) {
         self.model = model
         kvCache = KVCacheSpec(groups: model.groups, blockSize: blockSize, blockCount: blockCount)
-        memory = Array(repeating: (-1, -1), count: blockSize * blockCount)
+        memory = Array(repeating: (-1, -1, -1), count: blockSize * blockCount)
         logits = .allocate(capacity: model.vocabulary)
     }
 
     deinit { logits.deallocate() }
+
+    func install(_ adapter: any StepAdapter, as id: Int32) throws {
+        guard (adapter as? HashAdapter)?.isGood == true else { throw RunnerFault(description: "a bad adapter") }
+        adapters.installed.withLock { _ = $0.insert(id) }
+    }
+
+    func removeAdapter(_ id: Int32) { adapters.installed.withLock { _ = $0.remove(id) } }
 
     func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
         for index in (0..<count).reversed() { body(index) }
@@ -103,11 +112,13 @@ final class HashRunner: StepRunner {
         var written: Set<Int32> = []
         for group in batch.groups {
             guard group.slotMapping.count == batch.tokenCount else { throw RunnerFault(description: "slot mapping is too short") }
+            var sequence = 0
             for token in 0..<batch.tokenCount {
+                while Int(batch.queryStarts[sequence + 1]) <= token { sequence += 1 }
                 let slot = group.slotMapping[token]
                 guard slot >= kvCache.blockSize else { throw RunnerFault(description: "a token goes to the null block") }
                 guard written.insert(slot).inserted else { throw RunnerFault(description: "slot \(slot) is written twice") }
-                memory[Int(slot)] = (batch.tokenIDs[token], batch.positions[token])
+                memory[Int(slot)] = (batch.tokenIDs[token], batch.positions[token], batch.adapterIDs[sequence])
             }
         }
     }
@@ -120,11 +131,15 @@ final class HashRunner: StepRunner {
             guard !range.isEmpty, Int(batch.positions[range.upperBound - 1]) == length - 1,
                 Int(batch.positions[range.lowerBound]) == length - range.count
             else { throw RunnerFault(description: "positions do not end the sequence") }
+            let adapter = batch.adapterIDs[sequence]
+            guard adapter == 0 || adapters.installed.withLock({ $0.contains(adapter) }) else {
+                throw RunnerFault(description: "adapter \(adapter) is not installed")
+            }
             // The step's first token sees most of a window: check it always, so that no chunk goes unread.
             _ = try state(batch, sequence, Int(batch.positions[range.lowerBound]))
             while row < batch.logitRows.count, Int(batch.logitRows[row]) < range.upperBound {
                 let position = Int(batch.positions[Int(batch.logitRows[row])])
-                let state = try state(batch, sequence, position)
+                let state = try state(batch, sequence, position) &+ UInt64(adapter)
                 let base = row * model.vocabulary
                 for token in 0..<model.vocabulary { logits[base + token] = model.logit(state, token) }
                 tamper?(row, batch.tokenIDs[range.lowerBound], UnsafeMutableBufferPointer(rebasing: logits[base..<base + model.vocabulary]))
@@ -144,9 +159,23 @@ final class HashRunner: StepRunner {
             guard entry.position == index else {
                 throw RunnerFault(description: "position \(index) of group \(group) reads back position \(entry.position)")
             }
+            guard entry.adapter == batch.adapterIDs[sequence] else {
+                throw RunnerFault(description: "adapter \(batch.adapterIDs[sequence]) reads what adapter \(entry.adapter) wrote")
+            }
             return entry.token
         }
     }
+}
+
+/// An adapter that shifts the model's state by its number.
+final class HashAdapter: StepAdapter {
+    let isGood: Bool
+    init(isGood: Bool = true) { self.isGood = isGood }
+}
+
+/// Adapters that the runner knows, to be looked at from outside.
+final class AdapterLog: Sendable {
+    let installed = Mutex<Set<Int32>>([])
 }
 
 /// SplitMix64, so that every random test replays from its printed seed.

@@ -88,6 +88,7 @@ struct Answer: Sendable, Equatable {
         for try await event in outputs {
             switch event {
             case .started(let start): promptLogprobs = start.promptLogprobs
+            case .pooled: break
             case .tokens(let new):
                 tokens[new.choice, default: []] += new.tokenIDs
                 logprobs[new.choice, default: []] += new.logprobs

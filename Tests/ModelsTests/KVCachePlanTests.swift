@@ -31,6 +31,22 @@ import Testing
         #expect(plan.layersPerGroup == [3, 2])
     }
 
+    /// Gemma 3 27B with 128k tokens: 52 of its 62 layers see 1024 tokens and must not pay for more.
+    @Test func longTextOfAMixedModelCostsItsFullLayers() {
+        let plan = KVCachePlan(layers((0..<62).map { $0 % 6 == 5 ? nil : 1024 }))
+        let blockSize = 16, tokens = 131_072
+        let blocks = plan.groups.map { group in
+            group.slidingWindow.map { ($0 - 1 + blockSize - 1) / blockSize + 1 } ?? tokens / blockSize
+        }
+        let layersPerBlock = plan.layersPerGroup.max() ?? 0
+        let held = blocks.reduce(0, +) * blockSize * layersPerBlock
+        // What each layer by itself needs: all tokens in ten, a window in fifty-two.
+        let least = 10 * tokens + 52 * 1024
+        #expect(held >= least)
+        #expect(Double(held) < 1.02 * Double(least))
+        #expect(Double(held) < 0.17 * Double(62 * tokens))
+    }
+
     @Test func everyLayerHasAPlaceOfItsOwn() {
         let plan = KVCachePlan(layers((0..<26).map { $0 % 6 == 5 ? nil : 512 }))
         let places = plan.places.map { $0.group * 100 + $0.layer }

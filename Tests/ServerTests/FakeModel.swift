@@ -16,6 +16,11 @@ struct FakeText: TextModel {
         (addSpecialTokens ? [Self.bos] : []) + text.utf8.map { Int32($0) }
     }
 
+    func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?) {
+        let head = try encode(first, addSpecialTokens: true)
+        return (head + (try encode(second, addSpecialTokens: true)), head.count)
+    }
+
     func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for id in ids where !(skipSpecialTokens && (id == Self.eos || id == Self.bos)) { bytes += text(of: id) }

@@ -15,9 +15,10 @@ struct LoopbackServer: Sendable {
 
     static func run(
         _ generator: FakeGenerator, options: ServerOptions = ServerOptions(), defaults: GenerationDefaults = Self.defaults,
-        _ body: @escaping @Sendable (LoopbackServer) async throws -> Void
+        pooled: PooledModel? = nil,
+        adapterLoader: (any AdapterLoader)? = nil, _ body: @escaping @Sendable (LoopbackServer) async throws -> Void
     ) async throws {
-        try await runStoppable(generator, options: options, defaults: defaults) { server, _ in try await body(server) }
+        try await runStoppable(generator, options: options, defaults: defaults, pooled: pooled, adapterLoader: adapterLoader) { server, _ in try await body(server) }
     }
 
     static var defaults: GenerationDefaults {
@@ -29,13 +30,15 @@ struct LoopbackServer: Sendable {
     /// `body` may start the shutdown itself by calling its second argument.
     static func runStoppable(
         _ generator: FakeGenerator, options: ServerOptions = ServerOptions(), defaults: GenerationDefaults = Self.defaults,
-        _ body: @escaping @Sendable (LoopbackServer, _ stop: @escaping @Sendable () -> Void) async throws -> Void
+        pooled: PooledModel? = nil,
+        adapterLoader: (any AdapterLoader)? = nil, _ body: @escaping @Sendable (LoopbackServer, _ stop: @escaping @Sendable () -> Void) async throws -> Void
     ) async throws {
         var options = options
         options.port = 0
-        let model = ServedModel(
+        var model = ServedModel(
             names: ["fake", "alias/fake"], root: "/models/fake", maxModelLength: generator.configuration.maxModelLength, defaults: defaults,
-            text: FakeText(), generator: generator)
+            text: FakeText(), generator: generator, adapterLoader: adapterLoader)
+        model.pooled = pooled
         let (stops, stop) = AsyncStream<Void>.makeStream()
         let (ports, port) = AsyncStream<Int>.makeStream()
         var logger = Logger(label: "test")

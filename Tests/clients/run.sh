@@ -1,5 +1,5 @@
 #!/bin/sh
-# Serves the default model and runs real clients against it: the openai package, with and without an API key.
+# Serves the default model, then the embedding fixtures, and runs real clients against them: the openai package, with and without an API key.
 # usage: run.sh NEEDLETAIL MODELS_FOLDER
 set -eu
 binary=$1
@@ -25,3 +25,4 @@ done
 [ -n "$port" ] || { cat "$log" >&2; echo "the server did not start" >&2; exit 1; }
 echo "skipped 1 check: json_schema (structured output is not there yet)"
 "$venv/bin/python" "$here/openai_client.py" --base-url "http://127.0.0.1:$port/v1" --model smollm2 --api-key test-key --skip "^json_schema$" || { tail -n 20 "$log" >&2; exit 1; }
+"$venv/bin/python" "$here/embedding_client.py" "$binary"

@@ -75,8 +75,9 @@ INLINE vi vi_times_i16(vi a, vi b) {
 /// What added to an e4m3 magnitude i, shifted to its place in a bfloat16, gives the value's bits: entry i for i < 8, whose exponents are
 /// those of subnormals, entry 8 for all others.
 INLINE vi vi_e4m3_table(void) {
-    const vus table = {0, 0x3b00 - 0x10, 0x3b80 - 0x20, 0x3bc0 - 0x30, 0x3c00 - 0x40, 0x3c20 - 0x50, 0x3c40 - 0x60, 0x3c60 - 0x70, 0x3c00};
-    return (vi)table;
+    const vus low = {0, 0x3b00 - 0x10, 0x3b80 - 0x20, 0x3bc0 - 0x30, 0x3c00 - 0x40, 0x3c20 - 0x50, 0x3c40 - 0x60, 0x3c60 - 0x70, 0x3c00};
+    vi8 half = __builtin_shufflevector((vi)low, (vi)low, 0, 1, 2, 3, 4, 5, 6, 7);
+    return __builtin_shufflevector(half, half, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
 }
 /// The even (j = 0) or odd (j = 1) bytes of v, e4m3, as bfloat16, exactly.
 INLINE vi vi_bf16_from_e4m3(vi table, vi v, const int j) {
@@ -85,6 +86,10 @@ INLINE vi vi_bf16_from_e4m3(vi table, vi v, const int j) {
     __m512i index = _mm512_min_epu8((__m512i)(v & 0x7f7f7f7f), _mm512_set1_epi8(8));
     if (j == 1) index = _mm512_srli_epi16(index, 8);
     return (vi)((vus)shifted + (vus)_mm512_permutexvar_epi16(index, (__m512i)table));
+#elif NT_LEVEL == 1
+    vi magnitudes = v & 0x7f7f7f7f;
+    vi index = vi_from_halves(_mm256_min_epu8(LOW_HALF(magnitudes), _mm256_set1_epi8(8)), _mm256_min_epu8(HIGH_HALF(magnitudes), _mm256_set1_epi8(8)));
+    return (vi)((vus)shifted + (vus)vi_lookup_words(table, j == 1 ? (vi)((vus)index >> 8) : index));
 #else
     (void)table;
     vus magnitude = (vus)shifted & 0x7f0, sign = (vus)shifted & 0x8000, wide = magnitude + 0x3c00;

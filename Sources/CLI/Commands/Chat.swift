@@ -26,6 +26,9 @@ struct Chat: AsyncParsableCommand {
     @Option(help: "JSON object with variables for the chat template, such as {\"enable_thinking\": false}.")
     var chatTemplateKwargs: String?
 
+    @Option(help: "LoRA adapter to apply: a PEFT folder or a hub id.")
+    var lora: String?
+
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Engine") var engine: EngineOptions
 
@@ -38,7 +41,8 @@ struct Chat: AsyncParsableCommand {
         // One conversation at a time; the second sequence's share keeps the cached beginning of the conversation.
         options.maxNumSeqs = min(options.maxNumSeqs, 2)
         var clock = StartClock()
-        let session = try await ModelSession.open(model, options, progress: TerminalProgress(quiet: quiet), clock: &clock)
+        var session = try await ModelSession.open(model, options, progress: TerminalProgress(quiet: quiet), clock: &clock)
+        if let lora { try await session.apply(adapter: lora) }
         let quiet = quiet
         let output = ChatLoop.Output(text: { Terminal.print($0, terminator: "") }, note: { Terminal.error($0) })
         var loop = ChatLoop(

@@ -21,6 +21,9 @@ struct Generate: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "File that holds the prompt.")
     var file: String?
 
+    @Option(help: "LoRA adapter to apply: a PEFT folder or a hub id.")
+    var lora: String?
+
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Engine") var engine: EngineOptions
 
@@ -30,7 +33,8 @@ struct Generate: AsyncParsableCommand {
     func run() async throws {
         let text = try promptText()
         var clock = StartClock()
-        let session = try await ModelSession.open(model, engine, progress: TerminalProgress(quiet: quiet), clock: &clock)
+        var session = try await ModelSession.open(model, engine, progress: TerminalProgress(quiet: quiet), clock: &clock)
+        if let lora { try await session.apply(adapter: lora) }
         let ids = try session.served.text.encode(text, addSpecialTokens: true)
         guard !ids.isEmpty else { throw ValidationError("the prompt holds no tokens") }
         let parameters = sampling.parameters(session.served.defaults, seed: engine.seed)

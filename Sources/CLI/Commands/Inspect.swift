@@ -4,6 +4,7 @@ import Hub
 import Models
 import Planning
 import Progress
+import Server
 import Tensors
 import Weights
 
@@ -58,6 +59,7 @@ struct Inspect: AsyncParsableCommand {
             row("sliding window", "\(windows.map(String.init).joined(separator: ", ")) tokens in \(sliding) of \(description.layers.count) layers")
         }
         row("vocabulary", "\(description.vocabularySize)\(description.tiesEmbeddings ? ", tied to the output head" : "")")
+        if let pooled = PooledModel(description) { row("gives", pooled.summary) }
         row("longest text", "\(description.maxPositions) tokens")
     }
 

@@ -12,9 +12,11 @@ package struct OptionCatalogue: Sendable {
 
     /// By command name.
     package static let commands: [String: OptionCatalogue] = [
-        "serve": OptionCatalogue(values: EngineOptions.values + ServerFlags.values + ["config"], flags: ServerFlags.flags + EngineOptions.flags, invertible: EngineOptions.invertible),
-        "chat": OptionCatalogue(values: EngineOptions.values + ["config"], flags: EngineOptions.flags, invertible: EngineOptions.invertible),
-        "generate": OptionCatalogue(values: EngineOptions.values + ["config"], flags: EngineOptions.flags, invertible: EngineOptions.invertible),
+        "serve": OptionCatalogue(
+            values: EngineOptions.values + LoRAFlags.values + ServerFlags.values + ["config"],
+            flags: LoRAFlags.flags + ServerFlags.flags + EngineOptions.flags, invertible: EngineOptions.invertible),
+        "chat": OptionCatalogue(values: EngineOptions.values + ["lora", "config"], flags: EngineOptions.flags, invertible: EngineOptions.invertible),
+        "generate": OptionCatalogue(values: EngineOptions.values + ["lora", "config"], flags: EngineOptions.flags, invertible: EngineOptions.invertible),
     ]
 
     init(values: [String], flags: [String], invertible: [String]) {

@@ -79,7 +79,7 @@ struct ServerFlags: ParsableArguments {
         guard !apiKey.contains("") else { throw ValidationError("--api-key must not be empty") }
     }
 
-    func serverOptions() -> ServerOptions {
+    func serverOptions(_ lora: LoRAFlags, _ environment: [String: String]) -> ServerOptions {
         var options = ServerOptions()
         options.host = host
         options.port = port
@@ -98,6 +98,7 @@ struct ServerFlags: ParsableArguments {
         options.enableRequestIDHeaders = enableRequestIdHeaders
         options.trustRequestChatTemplate = trustRequestChatTemplate
         options.logsAccess = enableLogRequests
+        options.allowsAdapterUpdates = lora.allowsUpdates(environment)
         return options
     }
 }

@@ -20,13 +20,17 @@ struct ModelSession {
     let backendSummary: String
     let engine: Engine
     let served: ServedModel
+    let adapterLoader: EngineAdapterLoader
+    /// Of the adapter that this session generates with; nil is the bare model.
+    var adapterID: Int32?
 
     /// - Parameters:
     ///   - name: what the user typed; nil is the default model.
     ///   - servedNames: names in the API; empty is the model's own.
+    ///   - lora: what `serve` says of adapters.
     ///   - clock: notes when each phase of the start was over.
     static func open(
-        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], progress: any ProgressReporter, clock: inout StartClock
+        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], lora: LoRAFlags? = nil, progress: any ProgressReporter, clock: inout StartClock
     ) async throws -> ModelSession {
         let environment = Environment.all
         let reference = try reference(name, options.revision, environment)
@@ -36,31 +40,37 @@ struct ModelSession {
         let path = local.format == .gguf ? local.weights[0] : local.folder
         let source = try ModelSource(path: path)
         clock.mark("open")
+        let fitted = options.fitting(source.description)
 
         // The text side and the weights have nothing to do with each other.
         async let text = loadText(local, source, options)
-        let backend = CPUBackend(options.backendConfiguration)
+        let backend = CPUBackend(fitted.backendConfiguration)
         let summary = backend.summary
-        let plan = try MemoryPlan(source, on: backend, options)
-        var modelOptions = ModelOptions(cacheByteCount: plan.cacheBytes, maxBatchedTokens: options.maxNumBatchedTokens)
-        modelOptions.blockSize = options.blockSize
+        let plan = try MemoryPlan(source, on: backend, fitted)
+        var modelOptions = ModelOptions(cacheByteCount: plan.cacheBytes, maxBatchedTokens: fitted.maxNumBatchedTokens)
+        modelOptions.blockSize = fitted.blockSize
         let item = progress.begin("loading \(local.name)", total: source.description.layers.count + 1, unit: .items("parts"))
         let runner = try source.load(on: backend, options: modelOptions) { done, _ in progress.move(item, to: done) }
         progress.finish(item, .done)
         progress.close()
         clock.mark("weights")
+        let adapters = source.adapters(of: runner)
         let textModel = try await text
         clock.mark("tokenizer")
 
-        var configuration = options.engineConfiguration(maxModelLength: plan.maxModelLength)
+        var configuration = fitted.engineConfiguration(maxModelLength: plan.maxModelLength)
         configuration.vocabularySize = min(source.description.vocabularySize, textModel.vocabularySize)
+        configuration.scheduler.adapters = lora?.maxLoras
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
-        let served = ServedModel(
+        let adapterLoader = EngineAdapterLoader(engine: engine, adapters: adapters, maxRank: lora?.maxLoraRank)
+        var served = ServedModel(
             names: servedNames.isEmpty ? [local.name] : servedNames, root: name ?? local.name, maxModelLength: plan.maxModelLength,
-            defaults: defaults, text: textModel, generator: EngineGenerator(engine))
+            defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
+        served.pooled = PooledModel(source.description)
         clock.mark("engine")
-        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served)
+        return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
+            adapterLoader: adapterLoader)
     }
 
     static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {
@@ -86,7 +96,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + plan.lines + source.warnings.map { "warning    \($0)" }
+        ] + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines + source.warnings.map { "warning    \($0)" }
     }
 }
 

@@ -27,9 +27,11 @@ struct TextStream {
         var outcome = Outcome(promptTokens: prompt.count)
         var detokenizer = session.served.text.makeDetokenizer(after: prompt, skipSpecialTokens: true, spacesBetweenSpecialTokens: true)
         var bytes: [UInt8] = []
-        for try await event in try session.engine.submit(EngineRequest(promptTokenIDs: prompt, sampling: sampling)) {
+        var request = EngineRequest(promptTokenIDs: prompt, sampling: sampling)
+        request.loraID = session.adapterID
+        for try await event in try session.engine.submit(request) {
             switch event {
-            case .started: break
+            case .started, .pooled: break
             case .tokens(let tokens):
                 if first == nil { first = clock.now }
                 outcome.outputTokens += tokens.tokenIDs.count

@@ -41,6 +41,7 @@ extension CPUBackend {
         if shared.cache.latent { arguments.q_rotary += first * shared.q_rotary_stride }
         arguments.out += first * shared.out_stride
         arguments.first_position = Int(plan.positions[first])
+        arguments.key_count = Int(plan.sequenceLengths[sequence])
         return arguments
     }
 

@@ -19,13 +19,26 @@ extension CPUBackend {
         arguments.window = spec.slidingWindow ?? 0
         arguments.alibi_slopes = spec.alibiSlopes?.floats
         arguments.sinks = spec.sinks?.floats
+        arguments.bidirectional = spec.isBidirectional
         attend(arguments, cacheGroup: spec.cacheGroup)
+        if spec.hasOutputGate { gate(out, by: projection, column: spec.heads * spec.headDimension) }
+    }
+
+    /// `out *= sigmoid(gates)`; the gates are the columns of `projection` from `column` on.
+    private func gate(_ out: Tensor, by projection: Tensor, column: Int) {
+        let chunk = 16, width = out.columns
+        pool.parallelFor((out.rows + chunk - 1) / chunk) { index, _ in
+            let first = index * chunk, rows = out.floats + first * width
+            nt_activate(
+                NT_SIGMOID, projection.floats + first * projection.columns + column, projection.columns, rows, width,
+                min(chunk, out.rows - first), width, nt_out(rows: rows, stride: width * 4, type: NT_ACT_F32))
+        }
     }
 
     /// Clips, norms and rotates queries and keys in place, then writes keys and values to their slots.
     private func rotateAndWrite(_ projection: Tensor, _ spec: AttentionSpec, _ layer: nt_kv_cache) {
         let tokens = projection.rows, columns = projection.columns
-        let keyColumn = spec.heads * spec.headDimension
+        let keyColumn = spec.keyColumn
         let valueColumn = keyColumn + spec.kvHeads * spec.headDimension
         // A decode step has few tokens: one chunk, on the calling thread.
         let chunk = tokens <= 4 ? tokens : max(4, (tokens + pool.threadCount * 4 - 1) / (pool.threadCount * 4))

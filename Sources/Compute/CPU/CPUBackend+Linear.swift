@@ -136,12 +136,10 @@ extension CPUBackend {
     ) {
         guard let memory = scratch.workerBases[worker] else { return }
         let stored = memory.assumingMemoryBound(to: Float.self), ordered = stored + width
-        order.indices.withUnsafeBufferPointer { indices in
-            for at in 0..<count {
-                apply(input, row: row + at, count: 1, width: width, nt_out(rows: stored, stride: width * 4, type: NT_ACT_F32))
-                for (column, index) in indices.enumerated() { ordered[column] = stored[Int(index)] }
-                nt_store_rows(ordered, width, 1, width, nt_out(rows: out.rows + at * out.stride, stride: out.stride, type: out.type))
-            }
+        for at in 0..<count {
+            apply(input, row: row + at, count: 1, width: width, nt_out(rows: stored, stride: width * 4, type: NT_ACT_F32))
+            order.gather(stored, into: ordered)
+            nt_store_rows(ordered, width, 1, width, nt_out(rows: out.rows + at * out.stride, stride: out.stride, type: out.type))
         }
     }
 

@@ -39,6 +39,10 @@ final class CPUCache {
                     throw BackendError.shapeMismatch(
                         "latents of \(rank) + \(rotary) elements; the CPU backend takes even numbers, together at most \(NT_KV_MAX_LATENT)")
                 }
+            case .state(let elements):
+                guard elements > 0, elements <= 1 << 30 else {
+                    throw BackendError.shapeMismatch("a state of \(elements) elements; the CPU backend takes up to \(1 << 30)")
+                }
             }
         }
     }
@@ -46,6 +50,7 @@ final class CPUCache {
     /// The largest page of the layers.
     static func bytesPerPage(_ layout: KVCacheLayout, type: nt_kv_type) -> Int {
         layout.pages.map { page in
+            if case .state(let elements) = page { return (elements * 4 + 63) / 64 * 64 }
             var cache = shape(page, blockSize: layout.blockSize, type: type)
             return nt_kv_page_bytes(&cache)
         }.max() ?? 0
@@ -65,6 +70,7 @@ final class CPUCache {
             cache.kv_heads = 1
             cache.k_dim = rank + rotary
             cache.v_dim = rank
+        case .state: break
         }
         return cache
     }
@@ -75,6 +81,11 @@ final class CPUCache {
         cache.page_stride = bytesPerBlock
         cache.pages = memory.base + place * bytesPerPage
         return cache
+    }
+
+    /// The state that the layer at `place` keeps in `block`.
+    func state(_ place: Int, block: Int32) -> UnsafeMutablePointer<Float> {
+        (memory.base + Int(block) * bytesPerBlock + place * bytesPerPage).assumingMemoryBound(to: Float.self)
     }
 
     /// Notes the highest block of a step; fresh ones are handed out in rising order.

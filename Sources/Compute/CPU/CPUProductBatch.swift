@@ -33,7 +33,7 @@ struct CPUProductBatch: ~Copyable {
         _ part: CPUMatrix.Part, inputs: Int, bias: UnsafePointer<Float>?, x: CPUBackend.Activations, rows: Int, y: UnsafeMutablePointer<Float>,
         yStride: Int, rowsPerTile: Int
     ) {
-        scratchBytes = max(scratchBytes, nt_linear_scratch_bytes(x.type, part.type, min(rows, rowsPerTile), inputs))
+        scratchBytes = max(scratchBytes, part.scratchBytes(x.type, rows: min(rows, rowsPerTile), inputs: inputs))
         var row = 0
         while row < rows {
             var arguments = nt_linear_args()
@@ -66,6 +66,7 @@ struct CPUProductBatch: ~Copyable {
             let columns = max(unit, (wanted + unit - 1) / unit * unit)
             jobs.base[index].columnsPerChunk = columns
             jobs.base[index].firstChunk = chunks
+            jobs.base[index].arguments.scratch_bytes = scratchBytes
             chunks += (arguments.n + columns - 1) / columns
         }
         let jobs = UnsafePointer(jobs.base), count = self.jobs.count

@@ -31,7 +31,9 @@ struct CPUStepPlan: ~Copyable {
     var queryStarts: [Int32] = []
     var sequenceLengths: [Int32] = []
     var promptLengths: [Int32] = []
+    var tokenTypes: [Int32] = []
     var logitRows: [Int32] = []
+    var isTokenRow: [Bool] = []
     var groups: [Group] = []
     var rotations: [Rotation] = []
     /// Tiles whose sequence is worked on in one go.
@@ -50,7 +52,9 @@ struct CPUStepPlan: ~Copyable {
         queryStarts.replace(with: batch.queryStarts)
         sequenceLengths.replace(with: batch.sequenceLengths)
         promptLengths.replace(with: batch.promptLengths)
+        tokenTypes.replace(with: batch.tokenTypes)
         logitRows.replace(with: batch.logitRows)
+        isTokenRow.replace(with: batch.isTokenRow)
         while groups.count < batch.groups.count { groups.append(Group()) }
         for (index, group) in groups.enumerated() {
             let slots = batch.groups[index].slotMapping

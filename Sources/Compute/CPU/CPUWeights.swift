@@ -40,6 +40,13 @@ final class CPUMatrix {
         let indices: [Int32]
 
         init(_ indices: [Int32]) { self.indices = indices }
+
+        /// Puts a row's elements in order.
+        func gather(_ row: UnsafePointer<Float>, into ordered: UnsafeMutablePointer<Float>) {
+            indices.withUnsafeBufferPointer { indices in
+                for column in 0..<indices.count { ordered[column] = row[Int(indices[column])] }
+            }
+        }
     }
 
     let parts: [Part]

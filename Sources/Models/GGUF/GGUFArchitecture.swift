@@ -39,7 +39,7 @@ struct GGUFArchitecture: Sendable {
         "smollm3": GGUFArchitecture(rope: .interleaved, unrotatedPeriod: 4),
         "ernie4_5": .interleaved,
         "chatglm": .interleaved,
-        "glm4": .half,
+        "glm4": .interleaved,
         "olmo": .interleaved,
         "deepseek": GGUFArchitecture(rope: .interleaved, normalisesExperts: false),
         "command-r": GGUFArchitecture(rope: .interleaved, isParallel: true, headNorm: .perHead),

@@ -59,6 +59,8 @@ struct GGUFReader {
             decoder.names.attentionNorm = "second_layernorm"
             decoder.names.mlpNorm = "input_layernorm"
         }
+        // Seed-OSS and gpt-oss: the norm before the MLP under another name.
+        if form == .preNorm, has("attention_output_norm") { decoder.names.mlpNorm = "attention_output_norm" }
         decoder.embedding.hasNorm = checkpoint.contains("model.embed_norm.weight")
         decoder.embedding.scale = try config.float("embedding_scale", default: architecture.scalesEmbedding ? Float(hidden).squareRoot() : 1)
         if let positions = checkpoint.record("model.embed_positions.weight"), positions.shape.rank == 2 {
@@ -86,11 +88,11 @@ struct GGUFReader {
     }
 
     private var form: BlockForm {
-        let hasInput = has("input_layernorm"), hasOutput = has("attention_output_norm")
+        let hasInput = has("input_layernorm"), hasOutput = has("attention_output_norm") && has("mlp_output_norm")
         if hasOutput { return hasInput ? .sandwich : .normedOutputs }
         if !hasInput { return .preNorm }
         if has("second_layernorm") { return .parallel(sharesNorm: false) }
-        if !has("post_attention_layernorm") { return .parallel(sharesNorm: true) }
+        if !has("post_attention_layernorm"), !has("attention_output_norm") { return .parallel(sharesNorm: true) }
         let isParallel = architecture.isParallel || ((try? config.bool(optional: "use_parallel_residual")) ?? false)
         return isParallel ? .parallel(sharesNorm: false) : .preNorm
     }

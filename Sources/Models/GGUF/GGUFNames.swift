@@ -4,6 +4,7 @@ enum GGUFNames {
     static func hubName(_ name: String) -> String? {
         if let whole = ends[name] { return whole }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        if parts.count == 4, parts[2] == "attn_sinks" { return "model.layers.\(parts[1]).self_attn.sinks" }
         guard parts.count >= 3, parts[0] == "blk", let module = modules[String(parts[2])] else { return nil }
         return "model.layers.\(parts[1]).\(module)" + (parts.count > 3 ? "." + parts[3...].joined(separator: ".") : "")
     }
@@ -26,7 +27,7 @@ enum GGUFNames {
     private static let modules: [String: String] = [
         "attn_norm": "input_layernorm", "attn_norm_2": "second_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
         "attn_v": "self_attn.v_proj", "attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
-        "attn_k_norm": "self_attn.k_norm", "attn_sinks": "self_attn.sinks", "post_attention_norm": "attention_output_norm",
+        "attn_k_norm": "self_attn.k_norm", "post_attention_norm": "attention_output_norm",
         "ffn_norm": "post_attention_layernorm", "post_ffw_norm": "mlp_output_norm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
         "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate", "ffn_gate_exps": "mlp.experts.gate_proj", "ffn_up_exps": "mlp.experts.up_proj",
         "ffn_down_exps": "mlp.experts.down_proj", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
