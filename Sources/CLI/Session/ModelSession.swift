@@ -59,7 +59,8 @@ struct ModelSession {
         clock.mark("tokenizer")
 
         var configuration = fitted.engineConfiguration(maxModelLength: plan.maxModelLength)
-        configuration.vocabularySize = min(source.description.vocabularySize, textModel.vocabularySize)
+        // Rows that pad the vocabulary beyond the tokenizer can be chosen, as in the reference; they have no text.
+        configuration.vocabularySize = source.description.vocabularySize
         configuration.scheduler.adapters = lora?.maxLoras
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
