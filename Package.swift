@@ -67,7 +67,7 @@ let package = Package(
         room("OpenAI", ["JSON", "Sampling"]),
         room(
             "Server",
-            ["Engine", "JSON", "OpenAI", "Sampling", "Templates", "Tokenizers"] + nio + [
+            ["Engine", "JSON", "OpenAI", "Sampling", "Step", "Templates", "Tokenizers"] + nio + [
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -115,6 +115,6 @@ let package = Package(
         tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
         tests(
             "Server",
-            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Templates", "Tokenizers", .product(name: "Logging", package: "swift-log")] + nio),
+            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Step", "Templates", "Tokenizers", .product(name: "Logging", package: "swift-log")] + nio),
     ]
 )

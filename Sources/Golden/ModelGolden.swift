@@ -23,7 +23,6 @@ struct ModelGolden {
     let method: String?
     /// Of prompt 1: `[positions * vocabulary]`.
     let allLogprobs: [Float]
-    let isMixtureOfExperts: Bool
     let tokenizerCases: JSONValue?
 
     init(folder: String) throws {
@@ -44,7 +43,6 @@ struct ModelGolden {
         greedyMargin = (try value("greedy_margin").array ?? []).map { doubles($0) }
         logitsStandardDeviation = doubles(try value("logits_std"))
         bfloat16Error = doubles(json["bf16_compute_max_abs_err"])
-        isMixtureOfExperts = json["class"]?.string?.contains("oe") == true || json["class"]?.string?.contains("Mixtral") == true
         tokenizerCases = json["tokenizer_cases"]
         let tensors = try Checkpoint.open(folder + "/golden.safetensors")
         lastLogits = try prompts.indices.map { try tensors.tensor("logits_last_\($0)").floats }

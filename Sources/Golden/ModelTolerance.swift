@@ -8,6 +8,8 @@ struct ModelTolerance {
     var logprobs: Double?
     /// Margin between the two best logits, in the same unit, below which greedy tokens are not compared any further.
     var margin: Double
+    /// Activations are rounded and a router chooses by them.
+    let allowsRouterFlips: Bool
 
     /// What `--dtype auto` rounds activations to.
     enum Rounding {
@@ -29,6 +31,7 @@ struct ModelTolerance {
     }
 
     init(precision: ComputePrecision, rounding: Rounding, isMixtureOfExperts: Bool) {
+        allowsRouterFlips = isMixtureOfExperts && precision == .auto
         switch (precision, rounding) {
         case (.float32, _): (logits, logprobs, margin) = (1e-3, 3e-3, 0.01)
         case (.auto, .bfloat16(let areWeightsQuantised)):

@@ -11,6 +11,8 @@ package struct ModelReport: Sendable {
     package var logitsTolerance = 0.0
     package var logprobsError = 0.0
     package var greedyCompared = 0
+    /// Prompts of a mixture of experts that a near-tied router broke.
+    package var routerFlips = 0
     package var failures: [String] = []
 
     package var passed: Bool { failures.isEmpty }
@@ -41,9 +43,9 @@ package struct ModelVerifier {
             var options = ModelOptions(cacheByteCount: 64 << 20, maxBatchedTokens: 512)
             options.blockSize = 16
             let runner = try source.load(on: CPUBackend(configuration), options: options)
+            let isMixture = source.description.layers.contains { if case .mixture = $0.feedForward { true } else { false } }
             let tolerance = ModelTolerance(
-                precision: precision, rounding: ModelTolerance.Rounding(golden, isGGUF: source.checkpoint.gguf != nil),
-                isMixtureOfExperts: golden.isMixtureOfExperts)
+                precision: precision, rounding: ModelTolerance.Rounding(golden, isGGUF: source.checkpoint.gguf != nil), isMixtureOfExperts: isMixture)
             var session = DirectSession(runner)
             if golden.baseLogits != nil {
                 try verifyAdapter(folder + "/adapter", source, runner, golden, tolerance, &session, &report)
@@ -65,28 +67,44 @@ package struct ModelVerifier {
             let sequence = session.open(promptLength: prompt.count)
             let logits = try session.append([(sequence, prompt)])[0]
             alone.append(logits)
-            compareLogits(logits, golden.lastLogits[index], golden, index, tolerance, &report)
+            guard compareLogits(logits, golden.lastLogits[index], golden, index, tolerance, &report) else { continue }
             try compareGreedy(logits, golden, index, sequence, tolerance, &session, &report)
+        }
+        if 2 * report.routerFlips >= golden.prompts.count {
+            report.failures.append("\(report.routerFlips) of \(golden.prompts.count) prompts are beyond the tolerance: more than near-tied routers explain")
         }
         try compareLogprobs(golden, tolerance, &session, &report)
         try compareTogether(golden, alone, &session, &report)
         try compareChunked(golden, alone, &session, &report)
     }
 
+    /// - Returns: whether what follows from the logits can be compared.
+    @discardableResult
     func compareLogits(
         _ logits: [Float], _ want: [Float], _ golden: ModelGolden, _ index: Int, _ tolerance: ModelTolerance, _ report: inout ModelReport
-    ) {
+    ) -> Bool {
         let deviation = golden.logitsStandardDeviation[index]
         guard logits.count == want.count else {
-            return report.failures.append("prompt \(index): \(logits.count) logits, expected \(want.count)")
+            report.failures.append("prompt \(index): \(logits.count) logits, expected \(want.count)")
+            return false
         }
         let distance = { (other: [Float]) in zip(logits, other).reduce(0.0) { max($0, Double(($1.0 - $1.1).magnitude)) } }
         var error = distance(want)
         if precision == .auto, let rounded = golden.roundedLogits?[index], rounded.count == logits.count { error = min(error, distance(rounded)) }
         var allowed = tolerance.logits * deviation
         if precision == .auto, index < golden.bfloat16Error.count { allowed = max(allowed, 3 * golden.bfloat16Error[index]) }
+        if error <= allowed {
+            report.logitsError = max(report.logitsError, error / deviation)
+            return true
+        }
+        // One rounding can turn a near-tied router, and the position with it: mixtures are judged by the median (fixtures' README).
+        if tolerance.allowsRouterFlips, error.isFinite {
+            report.routerFlips += 1
+            return false
+        }
         report.logitsError = max(report.logitsError, error / deviation)
-        if !(error <= allowed) { report.failures.append("prompt \(index): logits differ by \(error), allowed \(allowed)") }
+        report.failures.append("prompt \(index): logits differ by \(error), allowed \(allowed)")
+        return true
     }
 
     private func compareGreedy(
@@ -126,7 +144,7 @@ package struct ModelVerifier {
             errors.append(worst)
         }
         // In 16 bits a near-tied router can break one position of a mixture of experts.
-        let judged = golden.isMixtureOfExperts && precision == .auto ? errors.sorted()[errors.count / 2] : errors.max() ?? 0
+        let judged = tolerance.allowsRouterFlips ? errors.sorted()[errors.count / 2] : errors.max() ?? 0
         report.logprobsError = judged
         if let allowed = tolerance.logprobs, !(judged <= allowed) {
             report.failures.append("log-probabilities of prompt 1 differ by \(judged), allowed \(allowed)")

@@ -15,6 +15,8 @@ package struct GoldenResult: Sendable {
     package var name: String
     package var summary: String
     package var failures: [String]
+    /// The model's class in the reference and the kind of checkpoint; nil for what is no model.
+    package var model: ModelKind?
 
     package var passed: Bool { failures.isEmpty }
 
@@ -47,7 +49,7 @@ package struct Verifier {
         let summary =
             "\(report.compared) rows, 1 - cosine \(Self.brief(max(0, 1 - report.cosine))), error \(Self.brief(report.error))"
             + (text.summary.isEmpty ? "" : ", \(text.summary)")
-        return GoldenResult(name: folder.name, summary: summary, failures: report.failures)
+        return GoldenResult(name: folder.name, summary: summary, failures: report.failures, model: ModelKind(folder: folder.path))
     }
 
     private func verifyModel(_ folder: GoldenFolder) -> GoldenResult {
@@ -59,7 +61,8 @@ package struct Verifier {
         let summary =
             "logits \(Self.brief(report.logitsError)) of \(Self.brief(report.logitsTolerance)) std, logprobs \(Self.brief(report.logprobsError)), "
             + "\(report.greedyCompared) greedy tokens\(text.summary.isEmpty ? "" : ", \(text.summary)")"
-        return GoldenResult(name: folder.name, summary: summary, failures: report.failures)
+            + (report.routerFlips > 0 ? ", \(report.routerFlips) prompt beyond it by near-tied routers" : "")
+        return GoldenResult(name: folder.name, summary: summary, failures: report.failures, model: ModelKind(folder: folder.path))
     }
 
     /// All golden folders below these, in alphabetical order.

@@ -43,7 +43,9 @@ extension DecoderDescription {
             family: family, hiddenSize: hidden, vocabularySize: try config.int("vocab_size", in: 1...1 << 24),
             maxPositions: min(1 << 30, longest), layers: Array(repeating: LayerDescription(attention: attention, mlp: mlp), count: layerCount),
             norm: NormDescription(norm, epsilon: epsilon), tiesEmbeddings: try config.bool("tie_word_embeddings", default: tiesEmbeddings),
-            ignoredTensors: ["*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.attention.masked_bias", "*.position_ids"])
+            ignoredTensors: ["*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.attention.masked_bias", "*.position_ids",
+                // Scales of cached keys and values: ours are taken from the values themselves.
+                "*.k_scale", "*.v_scale", "*.q_scale", "*.prob_scale", "*.k_proj.output_scale", "*.v_proj.output_scale"])
     }
 
     /// Changes every layer's attention.

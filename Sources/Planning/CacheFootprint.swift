@@ -12,7 +12,8 @@ package struct CacheFootprint: Sendable, Equatable {
     package init(bytesPerBlock: Int, blockSize: Int, windows: [Int?]) {
         self.bytesPerBlock = max(1, bytesPerBlock)
         self.blockSize = blockSize
-        self.windows = windows
+        // A model without a cache of keys and values still has one table.
+        self.windows = windows.isEmpty ? [nil] : windows
     }
 
     package init(_ source: ModelSource, on backend: any Backend, blockSize: Int) throws {

@@ -12,6 +12,7 @@ final class PooledRun: Sendable {
     private let model: ServedModel
     private let pooling: PoolingRequest
     private let fields: PooledFields
+    private let loraID: Int32?
     private let priority: Int?
     private let answersFullQueueWith429: Bool
     private let state = Mutex(State())
@@ -19,10 +20,11 @@ final class PooledRun: Sendable {
     /// Texts that wait in the engine at a time: enough for full steps, few beside its queue.
     private static let window = 256
 
-    init(_ model: ServedModel, _ pooling: PoolingRequest, _ fields: PooledFields, priority: Int?, _ options: ServerOptions) {
+    init(_ model: ServedModel, _ pooling: PoolingRequest, _ fields: PooledFields, loraID: Int32?, priority: Int?, _ options: ServerOptions) {
         self.model = model
         self.pooling = pooling
         self.fields = fields
+        self.loraID = loraID
         self.priority = priority
         answersFullQueueWith429 = options.answersFullQueueWith429
     }
@@ -64,6 +66,7 @@ final class PooledRun: Sendable {
         request.secondSegment = item.secondSegment
         request.priority = priority ?? fields.priority
         request.cacheSalt = fields.cacheSalt
+        request.loraID = loraID
         let generation = try model.generator.submit(request)
         let isCancelled = state.withLock { state in
             state.running[index] = generation

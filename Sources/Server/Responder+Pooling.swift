@@ -91,13 +91,14 @@ private struct PooledJob {
     private let call: Call
     private let fields: PooledFields
     private let name: String
+    private let loraID: Int32?
     private let id: String
 
     /// - Parameter isFit: whether a pooling model can answer the route.
     init(
         _ responder: Responder, _ call: Call, _ fields: PooledFields, _ prefix: String, _ route: String, _ isFit: (PooledModel) -> Bool
     ) throws(APIError) {
-        name = try responder.model.resolve(fields.model).name
+        (name, loraID) = try responder.model.resolve(fields.model)
         guard let pooled = responder.model.pooled else { throw .wrongTask(route, model: name, does: "generates text") }
         guard isFit(pooled) else { throw .wrongTask(route, model: name, does: pooled.purpose) }
         self.pooled = pooled
@@ -111,7 +112,7 @@ private struct PooledJob {
     /// Runs texts in the engine; the client's going away cancels them.
     func rows(_ pooling: PoolingRequest, _ items: [PooledItem]) async throws(APIError) -> [[Float]] {
         let watch = await call.connectionWatch()
-        let run = PooledRun(responder.model, pooling, fields, priority: preparation.priority, responder.options)
+        let run = PooledRun(responder.model, pooling, fields, loraID: loraID, priority: preparation.priority, responder.options)
         let ticket = ServerStats.LoadTicket(responder.stats)
         defer {
             watch.clear()

@@ -42,13 +42,13 @@ import Weights
         let length = (0..<8).reversed().reduce(0) { $0 << 8 | Int(bytes[$1]) }
         var header = try #require(JSONValue(parsing: Array(bytes[8..<8 + length])).object)
         let name = try #require(
-            header.map(\.key).first { $0.hasSuffix("down_proj.weight") || $0.hasSuffix("o_proj.weight") || $0.hasSuffix("dense.weight") }
-                ?? header.map(\.key).first { $0.hasSuffix("c_proj.weight") || $0.hasSuffix("out_proj.weight") || $0.hasSuffix("o_proj.qweight") })
+            header.members.map(\.key).first { $0.hasSuffix("down_proj.weight") || $0.hasSuffix("o_proj.weight") || $0.hasSuffix("dense.weight") }
+                ?? header.members.map(\.key).first { $0.hasSuffix("c_proj.weight") || $0.hasSuffix("out_proj.weight") || $0.hasSuffix("o_proj.qweight") })
         var entry = try #require(header[name]?.object)
         switch damage {
         case .missing:
             // Renamed, as files must not have holes.
-            header = JSONObject(header.map { ($0.key == name ? name + "_" : $0.key, $0.value) })
+            header = JSONObject(header.members.map { ($0.key == name ? name + "_" : $0.key, $0.value) })
         case .misshapen:
             let shape = try #require(entry["shape"]?.array).compactMap(\.int)
             entry["shape"] = .array([.int(shape.reduce(1, *)), .int(1)])

@@ -22,6 +22,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 AWQ_PLACE = [0, 4, 1, 5, 2, 6, 3, 7]        # nibble that holds output 8c + i
 
 
+FIRST = []                                  # what the tokenizer puts before a text
+
+
 def nibbles(words, dim):
     """int32 words to 4-bit values along `dim`, lowest first."""
     shifts = torch.arange(0, 32, 4)
@@ -103,9 +106,9 @@ def gguf_weights(path, config):
 
 @torch.no_grad()
 def perplexity(model, ids, windows, size=512):
-    loss, count = 0.0, 0
-    for index in range(min(windows, len(ids) // size)):
-        window = torch.tensor([ids[index * size:(index + 1) * size]])
+    loss, count, given = 0.0, 0, size - len(FIRST)
+    for index in range(min(windows, len(ids) // given)):
+        window = torch.tensor([FIRST + ids[index * given:(index + 1) * given]])
         logits = model(window).logits[0, :-1].float().log_softmax(-1)
         picked = logits.gather(1, window[0, 1:, None])[size // 2 - 1:]
         loss, count = loss - picked.sum().item(), count + len(picked)
@@ -122,6 +125,8 @@ def main():
     options = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     ids = tokenizer(pathlib.Path(options.text).read_text(), add_special_tokens=False, verbose=False).input_ids
+    if tokenizer.bos_token_id is not None and tokenizer("a").input_ids[0] == tokenizer.bos_token_id:
+        FIRST.append(tokenizer.bos_token_id)
     config = AutoConfig.from_pretrained(options.model)
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32)
     original = {name: value.clone() for name, value in model.state_dict().items()}

@@ -12,6 +12,7 @@ struct att_row {            // one query row of a block
     size_t token, head;
     size_t from, to;        // positions it sees
     float position, slope;
+    bool once;              // no other rows of the call read these keys: what comes next is fetched ahead
 };
 
 /// State of a row: acc [v_padded], then max and sum; 16 floats for those keep rows aligned.
@@ -28,7 +29,7 @@ INLINE struct att_heads att_heads(const nt_attention_args *a, size_t head_begin,
 INLINE struct att_row att_row(const nt_attention_args *a, struct att_heads heads, size_t token_begin, size_t row) {
     size_t token = token_begin + row / heads.count, head = heads.begin + row % heads.count;
     size_t position = a->first_position + token;
-    struct att_row r = {token, head, 0, a->bidirectional ? a->key_count : position + 1, (float)position, 0};
+    struct att_row r = {token, head, 0, a->bidirectional ? a->key_count : position + 1, (float)position, 0, false};
     if (a->window && position + 1 > a->window) r.from = position + 1 - a->window;
     if (a->alibi_slopes) r.slope = a->alibi_slopes[head];
     return r;
@@ -39,9 +40,15 @@ INLINE const char *att_page(const nt_attention_args *a, size_t position) {
     return (const char *)a->cache.pages + page * a->cache.page_stride;
 }
 
+/// Fetches `bytes` from p on into the second-level cache.
+INLINE void att_fetch(const char *p, size_t bytes) {
+    for (const char *end = p + bytes; p < end; p += 64) __builtin_prefetch(p, 0, 2);
+}
+
 /// Scores of R rows with NG vectors of 16 keys. q: bf16 pairs [R][k_dim / 2] or f32 [R][k_dim]; keys[g] at dim 0.
+/// ahead: the same positions' values, `fetch` bytes of which are fetched at each dim (0 for none).
 INLINE void att_scores(const int R, const int NG, const nt_kv_type type, size_t k_dim, size_t block, const char *q,
-                       const char *const *keys, float *scores) {
+                       const char *const *keys, const char *const *ahead, size_t fetch, float *scores) {
     vf acc[ATT_ROWS][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)
@@ -51,6 +58,9 @@ INLINE void att_scores(const int R, const int NG, const nt_kv_type type, size_t 
     size_t steps = paired ? k_dim / 2 : k_dim, step = kv_element(type) * (paired ? 2 : 1) * block;
     for (size_t d = 0; d < steps; d++) {
         vf key[2];
+        if (fetch)
+#pragma clang loop unroll(full)
+            for (int g = 0; g < NG; g++) att_fetch(ahead[g] + d * fetch, fetch);
 #pragma clang loop unroll(full)
         for (int g = 0; g < NG; g++) key[g] = paired ? (vf)kv_pairs(type, keys[g] + d * step) : kv_floats(type, keys[g] + d * step);
 #pragma clang loop unroll(full)
@@ -69,9 +79,10 @@ INLINE void att_scores(const int R, const int NG, const nt_kv_type type, size_t 
 
 /// acc of R rows, NV vectors of dims: scaled by factor, then + p V over the tile's vectors begin..<end.
 /// p: bf16 pairs [R][ATT_TILE / 2] or f32 [R][ATT_TILE]; values[v]: 16 positions at this chunk's first dim.
+/// ahead: keys of the next tile, `fetch` bytes of which are fetched at each step (0 for none).
 INLINE void att_values(const int R, const int NV, const nt_kv_type type, size_t v_padded, size_t begin, size_t end,
                        size_t count, const char *p, const char *const *values, size_t dim, const float *factors,
-                       float *state, size_t state_floats) {
+                       float *state, size_t state_floats, const char *const *ahead, size_t fetch) {
     vf acc[ATT_ROWS][4];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)
@@ -84,6 +95,7 @@ INLINE void att_values(const int R, const int NV, const nt_kv_type type, size_t 
         size_t n = count - 16 * g < 16 ? count - 16 * g : 16;  // positions beyond `count` may hold anything: never used
         for (size_t j = 0; j < n; j += pair, row += row_bytes) {
             vf value[4];
+            if (fetch) att_fetch(ahead[g] + j / pair * fetch, fetch);
 #pragma clang loop unroll(full)
             for (int v = 0; v < NV; v++) value[v] = paired ? (vf)kv_pairs(type, row + 16 * element * v) : kv_floats(type, row + 16 * element * v);
             if (paired && j + 1 == n)
@@ -190,9 +202,14 @@ INLINE void att_block(const int R, const nt_kv_type type, const nt_attention_arg
         att_query(type, a->q + rows[r].token * a->q_stride + rows[r].head * k_dim, k_dim, a->scale * raise, q + r * query_bytes);
 
     const int NG = NT_LEVEL >= 2 ? 2 : 1, NV = NT_LEVEL >= 2 ? (R > 4 ? 2 : 4) : (R > 2 ? 1 : 2);
+    // Bytes of 16 positions, evenly over the steps that compute before they are needed, in whole lines.
+    const size_t key_bytes = page.key_head / block * 16, value_bytes = page.value_head / block * 16;
+    const size_t key_steps = k_dim / page.pair, chunks = (page.v_padded + 16 * NV - 1) / (16 * NV), value_steps = 16 / page.pair;
+    const size_t value_fetch = rows[0].once ? kv_round((value_bytes + key_steps - 1) / key_steps, 64) : 0;
+    const size_t key_fetch = rows[0].once ? kv_round((key_bytes + chunks * value_steps - 1) / (chunks * value_steps), 64) : 0;
     for (size_t tile = span.from / ATT_TILE * ATT_TILE; tile < span.to; tile += ATT_TILE) {
         const size_t begin = span.from > tile ? (span.from - tile) / 16 : 0, end = (min_size(span.to - tile, ATT_TILE) + 15) / 16;
-        const char *keys[ATT_VECTORS], *values[ATT_VECTORS];
+        const char *keys[ATT_VECTORS], *values[ATT_VECTORS], *next[ATT_VECTORS];
         const float *key_scales[ATT_VECTORS], *value_scales[ATT_VECTORS];
         for (size_t g = begin; g < end; g++) {
             const char *base = att_page(a, tile + 16 * g);
@@ -204,9 +221,12 @@ INLINE void att_block(const int R, const nt_kv_type type, const nt_attention_arg
                 value_scales[g] = (const float *)(base + page.value_scales) + kv_head * block + at;
             }
         }
+        const size_t after = tile + ATT_TILE;
+        for (size_t g = begin; key_fetch && g < end; g++)      // past the end: the last page once more
+            next[g] = att_page(a, min_size(after + 16 * g, span.to - 1)) + kv_head * page.key_head + (after + 16 * g) % block / 16 * key_bytes;
         size_t g = begin;
-        for (; g + NG <= end; g += NG) att_scores(R, NG, type, k_dim, block, q, keys + g, scores + 16 * g);
-        if (g < end) att_scores(R, 1, type, k_dim, block, q, keys + g, scores + 16 * g);
+        for (; g + NG <= end; g += NG) att_scores(R, NG, type, k_dim, block, q, keys + g, values + g, value_fetch, scores + 16 * g);
+        if (g < end) att_scores(R, 1, type, k_dim, block, q, keys + g, values + g, value_fetch, scores + 16 * g);
 
         float factors[ATT_ROWS];
         for (int r = 0; r < R; r++) {
@@ -216,10 +236,13 @@ INLINE void att_block(const int R, const nt_kv_type type, const nt_attention_arg
         }
         const char *p = kv_is_paired(type) ? (const char *)narrow : (const char *)scores;
         size_t dim = 0;
-        for (; dim + 16 * NV <= page.v_padded; dim += 16 * NV)
-            att_values(R, NV, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats);
+        const size_t fetch = after < span.to ? key_fetch : 0;
+        for (; dim + 16 * NV <= page.v_padded; dim += 16 * NV) {
+            att_values(R, NV, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats, next, fetch);
+            for (size_t v = begin; fetch && v < end; v++) next[v] += value_steps * fetch;
+        }
         for (; dim < page.v_padded; dim += 16)
-            att_values(R, 1, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats);
+            att_values(R, 1, type, page.v_padded, begin, end, span.to - tile, p, values, dim, factors, state, floats, next, 0);
     }
 }
 

@@ -3,7 +3,10 @@
 /// Takes the next rows of a call and runs them over one split.
 INLINE size_t att_next(const nt_attention_args *a, struct att_heads heads, size_t token_begin, size_t row, size_t total, struct att_row *rows) {
     size_t n = a->cache.latent ? lat_take(total - row) : att_take(total - row);
-    for (size_t r = 0; r < n; r++) rows[r] = att_row(a, heads, token_begin, row + r);
+    for (size_t r = 0; r < n; r++) {
+        rows[r] = att_row(a, heads, token_begin, row + r);
+        rows[r].once = n == total && NT_LEVEL >= 2;
+    }
     return n;
 }
 INLINE void att_split(const nt_attention_args *a, size_t kv_head, const struct att_row *rows, size_t n, size_t split, float *state, void *scratch) {

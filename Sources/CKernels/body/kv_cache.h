@@ -31,7 +31,8 @@ INLINE vsb f8_codes(vf x, const int mantissa, const int bias) {
     vi bits = (vi)vf_abs(x), least = vi_set(1 << mantissa);
     vi code = ((bits + ((1 << (drop - 1)) - 1) + ((bits >> drop) & 1)) >> drop) - vi_set((127 - bias) << mantissa);
     vi half = vi_set((127 - bias) << 23);                      // half the least normal number
-    code = (code < least & least) | (~(code < least) & code);
+    vi small = code < least;
+    code = (small & least) | (~small & code);
     code &= ~(bits < half);
     return __builtin_convertvector(code | ((vi)x >> 31 & 0x80), vsb);
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import FoundationEssentials
 import Golden
 import Progress
 
@@ -21,6 +22,9 @@ struct Verify: AsyncParsableCommand {
     @Option(help: "Compute threads.")
     var threads: Int?
 
+    @Option(help: "Write the models' results as a table of Markdown into a file.")
+    var table: String?
+
     func run() async throws {
         let pattern: Regex<AnyRegexOutput>?
         do {
@@ -35,14 +39,25 @@ struct Verify: AsyncParsableCommand {
         }
         guard !found.isEmpty else { throw ValidationError("no folder with reference outputs was found below \(folders.joined(separator: ", "))") }
         var failed = 0
+        var results: [GoldenResult] = []
         for folder in found {
             let result = verifier.verify(folder)
             failed += result.passed ? 0 : 1
+            results.append(result)
             Terminal.print(result.line)
             for failure in result.failures.prefix(8) { Terminal.print("       \(failure)") }
             if result.failures.count > 8 { Terminal.print("       … and \(result.failures.count - 8) more") }
         }
         Terminal.print("\(found.count - failed) passed, \(failed) failed")
+        if let table { try write(ModelTable(results).markdown, to: table) }
         if failed > 0 { throw ExitCode(1) }
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        do {
+            try Data(text.utf8).write(to: URL(filePath: path))
+        } catch {
+            throw ValidationError("--table: cannot write \(path): \(error)")
+        }
     }
 }
