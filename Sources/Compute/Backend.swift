@@ -140,13 +140,16 @@ package struct KVCacheLayout: Sendable, Equatable {
 
     /// KV heads of the attention layer that has the fewest; a latent is one.
     package var fewestHeads: Int {
-        pages.compactMap { page in
+        // A loop: each step asks, and may not allocate.
+        var fewest = Int.max
+        for page in pages {
             switch page {
-            case .heads(let kvHeads, _, _): kvHeads
-            case .latent: 1
-            case .state: nil
+            case .heads(let kvHeads, _, _): fewest = min(fewest, kvHeads)
+            case .latent: fewest = 1
+            case .state: break
             }
-        }.min() ?? 1
+        }
+        return fewest == Int.max ? 1 : fewest
     }
 }
 

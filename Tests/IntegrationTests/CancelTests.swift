@@ -24,7 +24,7 @@ extension IntegrationTests {
                 }
                 #expect(model.engine.snapshot.finishedAbort > 0)
                 expectSame(try await model.run(requests), alone, "after the storms")
-                #expect(model.engine.snapshot.preemptions > 0)
+                #expect(model.engine.snapshot.preemptions > 0 || tiny.isRecurrent)
                 try await model.expectNothingHeld("after the storms")
             }
         }

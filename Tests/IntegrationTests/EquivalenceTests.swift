@@ -57,10 +57,11 @@ extension IntegrationTests {
                 serving.blockCount = tiny.tightCache
                 serving.tokensPerStep = 64
                 let tight = try await Self.serve(path, serving, requests, expecting: alone, "tight cache")
-                #expect(tight.0.preemptions > 0)
+                // Sequences with states give blocks back after their prompts, which leaves room to grow: `RecurrentTests` has longer answers.
+                #expect(tight.0.preemptions > 0 || tiny.isRecurrent)
                 serving.prefixCaching = false
                 let tightest = try await Self.serve(path, serving, requests, expecting: alone, "tight cache, nothing found again")
-                #expect(tightest.0.preemptions > 0)
+                #expect(tightest.0.preemptions > 0 || tiny.isRecurrent)
 
                 serving = Serving()
                 serving.threads = 1
@@ -151,7 +152,6 @@ extension TinyModel {
         switch self {
         case .mistral: 9
         case .qwen2: 57
-        case .lfm2, .qwen3Next: 52
         default: 46
         }
     }

@@ -23,7 +23,7 @@ extension TinyModel {
         var random = SeededGenerator(seed: 21)
         var tensors: [(String, TensorView)] = []
         func uniform(_ name: String, _ shape: Shape, around centre: Float, within range: Float) throws {
-            let values = (0..<shape.elementCount).map { _ in centre + Float.random(in: -range...range, using: &random) }
+            let values = (0..<(shape.elementCount ?? 0)).map { _ in centre + Float.random(in: -range...range, using: &random) }
             tensors.append((name, try .encoded(values, shape, .bf16)))
         }
         func matrix(_ name: String, _ rows: Int, _ columns: Int) throws {

@@ -47,6 +47,19 @@ import Testing
         #expect(Double(held) < 0.17 * Double(62 * tokens))
     }
 
+    /// Qwen3-Next's twelve layers of attention among 36 with a state: four groups of twelve, three of which hold but the last blocks.
+    @Test func statesAreWindowsOfTwoTokens() {
+        var layers = layers(Array(repeating: nil, count: 48))
+        let shape = DeltaNetShape(keyHeads: 2, valueHeads: 4, keyDimension: 8, valueDimension: 16, taps: 4)
+        for index in layers.indices where index % 4 != 3 { layers[index].mixer = .deltaNet(DeltaNetDescription(shape, normEpsilon: 1e-6)) }
+        let plan = KVCachePlan(layers)
+        #expect(plan.layersPerGroup == [12, 12, 12, 12])
+        #expect(plan.groups.count { $0.slidingWindow == 2 } == 3 && plan.groups.count { $0.slidingWindow == nil } == 1)
+        // Three past inputs of 2 * 8 + 2 * 16 channels and two states of 8 x 16 for each of two key heads.
+        let state = KVPage.state(elements: 2 * (3 * 48 + 2 * 128))
+        #expect(plan.layout(of: layers, blockSize: 16).pages == [state, .heads(kvHeads: 1, headDimension: 16, valueDimension: 16)])
+    }
+
     @Test func everyLayerHasAPlaceOfItsOwn() {
         let plan = KVCachePlan(layers((0..<26).map { $0 % 6 == 5 ? nil : 512 }))
         let places = plan.places.map { $0.group * 100 + $0.layer }
