@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Sampling
 import Step
 import Testing
@@ -114,6 +115,7 @@ import Testing
 
 /// Gives rows of two numbers that say which token they are of, and checks that texts come whole where they must.
 final class PoolingRunner: StepRunner {
+    private var isFirstStep = true
     struct Form: Sendable {
         var pooling: PooledOutput.Pooling
         var isWhole: Bool
@@ -154,6 +156,9 @@ final class PoolingRunner: StepRunner {
     func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) { for index in 0..<count { body(index) } }
 
     func run(_ batch: borrowing StepBatch) throws -> UnsafeMutableBufferPointer<Float> {
+        // The first step takes its time, so that texts sent at once meet.
+        if isFirstStep { usleep(20_000) }
+        isFirstStep = false
         var rows: [Float] = []
         for (index, wanted) in batch.logitRows.enumerated() {
             let token = Int(wanted)

@@ -43,7 +43,7 @@ import Weights
         var header = try #require(JSONValue(parsing: Array(bytes[8..<8 + length])).object)
         let name = try #require(
             header.members.map(\.key).first { $0.hasSuffix("down_proj.weight") || $0.hasSuffix("o_proj.weight") || $0.hasSuffix("dense.weight") }
-                ?? header.members.map(\.key).first { $0.hasSuffix("c_proj.weight") || $0.hasSuffix("out_proj.weight") || $0.hasSuffix("o_proj.qweight") })
+                ?? header.members.map(\.key).first { $0.hasSuffix("c_proj.weight") || $0.hasSuffix("out_proj.weight") || $0.hasSuffix("o_proj.qweight") || $0.hasSuffix("o_proj.weight_packed") })
         var entry = try #require(header[name]?.object)
         switch damage {
         case .missing:

@@ -22,6 +22,10 @@ extension WeightScope {
         }
         for tensor in Self.activationTensors where scope.contains(tensor) { scope.ignore(tensor) }
         if case .plain = layout {
+            // What is left of a quantised layer tells which tensor is gone.
+            if !scope.contains("weight"), let lost = Self.codesBeside.first(where: { scope.contains($0.rest) }) {
+                throw .missingTensor(name: full + "." + lost.codes, file: checkpoint.path)
+            }
             let view = try scope.weights("weight", shape: isTransposed ? [inputs, outputs] : [outputs, inputs])
             let weight = StoredWeight.dense(isTransposed ? try scope.transposed(view) : view)
             ledger.note(weight, nil)
@@ -101,6 +105,12 @@ extension WeightScope {
 
     /// The file that a tensor is in, for messages.
     func file(of name: String) -> String { record(name)?.file.path ?? checkpoint.path }
+
+    /// Tensors of quantised layers, and those that cannot be without them.
+    private static let codesBeside = [
+        (rest: "qzeros", codes: "qweight"), (rest: "scales", codes: "qweight"), (rest: "weight_shape", codes: "weight_packed"),
+        (rest: "weight_zero_point", codes: "weight_packed"),
+    ]
 
     /// Tensors beside a weight that do not change it.
     private static let activationTensors = [
