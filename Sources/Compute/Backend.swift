@@ -8,6 +8,8 @@ package import Tensors
 package protocol Backend: AnyObject {
     /// For logs: "cpu (avx512-bf16, 2 threads)".
     var summary: String { get }
+    /// What is multiplied on a slow path, and why, of the matrices made so far: "3 matrices: …".
+    var fallbacks: [String] { get }
 
     // MARK: Loading
 

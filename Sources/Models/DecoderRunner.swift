@@ -1,15 +1,22 @@
 package import Compute
 package import Step
+package import Weights
 
 /// Runs steps of a decoder for the engine.
 package final class DecoderRunner: StepRunner {
     package let decoder: Decoder
     package let kvCache: KVCacheSpec
+    /// In which forms linear layers were found.
+    package let forms: QuantizationReport
 
-    init(_ decoder: Decoder, kvCache: KVCacheSpec) {
+    init(_ decoder: Decoder, kvCache: KVCacheSpec, forms: QuantizationReport) {
         self.decoder = decoder
         self.kvCache = kvCache
+        self.forms = forms
     }
+
+    /// What is multiplied on a slow path, and why.
+    package var fallbacks: [String] { decoder.backend.fallbacks }
 
     package var vocabularySize: Int { decoder.description.vocabularySize }
 

@@ -102,6 +102,6 @@ extension ModelSource {
         try backend.makeCache(layout, blockCount: blockCount)
         var spec = KVCacheSpec(groups: layout.groups, blockSize: options.blockSize, blockCount: blockCount)
         spec.lengthDependentBeyond = description.layers.compactMap { $0.rope?.lengthDependentBeyond }.min()
-        return DecoderRunner(decoder, kvCache: spec)
+        return DecoderRunner(decoder, kvCache: spec, forms: weights.quantizationReport)
     }
 }

@@ -21,6 +21,8 @@ struct ModelSession {
     let engine: Engine
     let served: ServedModel
     let adapterLoader: EngineAdapterLoader
+    /// What was found on loading, for the log.
+    let found: [String]
     /// Of the adapter that this session generates with; nil is the bare model.
     var adapterID: Int32?
 
@@ -55,6 +57,7 @@ struct ModelSession {
         progress.close()
         clock.mark("weights")
         let adapters = source.adapters(of: runner)
+        let found = ["layers     \(runner.forms)"] + runner.fallbacks.map { "slow       \($0)" }
         let textModel = try await text
         clock.mark("tokenizer")
 
@@ -71,7 +74,7 @@ struct ModelSession {
         served.pooled = PooledModel(source.description)
         clock.mark("engine")
         return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
-            adapterLoader: adapterLoader)
+            adapterLoader: adapterLoader, found: found)
     }
 
     static func reference(_ name: String?, _ revision: String?, _ environment: [String: String]) throws -> ModelReference {
@@ -97,7 +100,7 @@ struct ModelSession {
             "model      \(local.name) (\(description.family), \(description.layers.count) layers, hidden \(description.hiddenSize), "
                 + "\(first?.heads ?? 0) heads, \(first?.kvHeads ?? 0) KV heads, vocabulary \(description.vocabularySize))",
             "backend    \(backendSummary)",
-        ] + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines + source.warnings.map { "warning    \($0)" }
+        ] + found + (served.pooled.map { ["gives      \($0.summary)"] } ?? []) + plan.lines + source.warnings.map { "warning    \($0)" }
     }
 }
 

@@ -35,6 +35,7 @@ extension CPUBackend {
     /// Groups that fit no panel: float32 where nothing may be lost, else bfloat16.
     private func makeWidenedPart(_ source: nt_grouped_source, firstColumn: Int) throws -> CPUMatrix.Part {
         let exact = configuration.precision == .float32, inputs = source.k, stride = inputs * (exact ? 4 : 2)
+        noteFallback("groups of \(source.group) inputs fit no kernel, so weights are widened to \(exact ? "float32" : "bfloat16")")
         let memory = try HostMemory(byteCount: source.n * stride, for: "dequantised weights")
         pool.parallelFor(source.n) { row, _ in
             withUnsafePointer(to: source) { source in

@@ -46,6 +46,7 @@ extension CPUBackend {
             throw BackendError.unsupportedWeight(dtype: view.dtype, reason: "rows of \(inputs) elements do not fill its blocks")
         }
         if !nt_type_is_packable(type) {
+            if type == NT_F16, configuration.precision != .float32 { noteFallback("float16 weights are multiplied at float32's rate") }
             return CPUMatrix.Part(type: type, data: base, rowStride: view.bytesPerRow, outputs: outputs, firstColumn: firstColumn, owner: view.owner)
         }
         let memory = try HostMemory(byteCount: nt_packed_bytes(type, outputs, inputs), for: "packed weights")

@@ -39,6 +39,15 @@ package final class CPUBackend: Backend {
         scratch = CPUScratch(workers: pool.threadCount)
     }
 
+    /// Reasons why matrices take a slow path, and how many do.
+    private var slowMatrices: [(reason: String, count: Int)] = []
+
+    package var fallbacks: [String] { slowMatrices.map { "\($0.count) \($0.count == 1 ? "matrix" : "matrices"): \($0.reason)" } }
+
+    func noteFallback(_ reason: String) {
+        if let place = slowMatrices.firstIndex(where: { $0.reason == reason }) { slowMatrices[place].count += 1 } else { slowMatrices.append((reason, 1)) }
+    }
+
     package var summary: String {
         "cpu (\(String(cString: nt_isa_name(nt_cpu_isa()))), \(pool.threadCount) thread\(pool.threadCount == 1 ? "" : "s"))"
     }
