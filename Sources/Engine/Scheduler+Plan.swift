@@ -123,8 +123,10 @@ extension Scheduler {
         var needed = cache.capacity.blocks(tokens: known, chunk: limits.tokensPerStep) - cache.sharedBlocks(inHit: hit, hashes)
         needed += Int((Double(cache.capacity.usableBlocks) * limits.watermark).rounded(.up))
         for slot in running {
-            let whole = cache.capacity.blocks(tokens: sequences[Int(slot)].tokens.count, chunk: limits.tokensPerStep)
-            needed += max(0, whole - sequences[Int(slot)].blocks.heldCount)
+            let tokens = sequences[Int(slot)].tokens.count
+            // A decoding sequence takes one token a step: of a sliding window it needs little more than it holds.
+            let chunk = min(limits.tokensPerStep, max(1, tokens - sequences[Int(slot)].computed))
+            needed += max(0, cache.capacity.blocks(tokens: tokens, chunk: chunk) - sequences[Int(slot)].blocks.heldCount)
         }
         return needed <= cache.pool.freeCount
     }

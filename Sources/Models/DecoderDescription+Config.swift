@@ -121,6 +121,8 @@ extension ConfigReader {
         return types.map { $0 == "sliding_attention" }
     }
 
-    /// `sliding_window`, nil where there is none.
-    func slidingWindow() throws(LoadError) -> Int? { try int(optional: "sliding_window", in: 1...1 << 30) }
+    /// `sliding_window`, nil where there is none or `use_sliding_window` says that it does not count.
+    func slidingWindow() throws(LoadError) -> Int? {
+        try bool("use_sliding_window", default: true) ? try int(optional: "sliding_window", in: 1...1 << 30) : nil
+    }
 }

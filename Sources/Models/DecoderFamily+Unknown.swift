@@ -18,7 +18,7 @@ enum UnknownFamily {
         decoder.setBiases(projection: .ifPresent, output: .ifPresent, mlp: .ifPresent)
         decoder.headBias = .ifPresent
         if !checkpoint.contains("lm_head.weight") { decoder.tiesEmbeddings = true }
-        let window = try config.bool("use_sliding_window", default: true) ? try config.slidingWindow() : nil
+        let window = try config.slidingWindow()
         let slides = try config.slidingLayers(count: decoder.layers.count)
         for index in decoder.layers.indices where slides?[index] ?? true { decoder.layers[index].attention?.slidingWindow = window }
         try setAttention(&decoder, checkpoint, layer, has)

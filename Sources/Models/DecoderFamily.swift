@@ -84,9 +84,22 @@ package enum DecoderFamilies {
 
     /// The description of the model in `config.json`.
     package static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
-        if let description = try known(config) { return description }
+        if let description = try known(config) { return try checked(description, config) }
         let names = try config.strings(optional: "architectures") ?? []
         let found = names.isEmpty ? "is missing" : "is \(names.joined(separator: ", ")), which is not supported"
         throw config.error("architectures", "\(found); supported are \(supportedArchitectures.joined(separator: ", "))")
+    }
+
+    /// Numbers that families take one by one and that only together can be impossible.
+    private static func checked(_ description: DecoderDescription, _ config: ConfigReader) throws(LoadError) -> DecoderDescription {
+        for layer in description.layers {
+            guard case .mixture(let mixture) = layer.feedForward else { continue }
+            do {
+                try mixture.routing.validate()
+            } catch {
+                throw config.error("num_experts_per_tok", "and its neighbours are impossible: \(error)")
+            }
+        }
+        return description
     }
 }

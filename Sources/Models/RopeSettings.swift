@@ -21,13 +21,14 @@ package struct RopeSettings: Sendable {
     /// - Parameters:
     ///   - defaultTheta: where the configuration has none.
     ///   - partialFactor: share of the head that is rotated where the configuration says nothing.
-    ///   - layerType: entry of a `rope_parameters` that has one for each kind of layer.
+    ///   - layerType: entry of a `rope_parameters` that has one for each kind of layer; nil is `full_attention`.
     package init(
         _ config: ConfigReader, headDimension: Int, maxPositions: Int, defaultTheta: Double = 10_000, partialFactor: Double = 1,
         layerType: String? = nil
     ) throws(LoadError) {
         var parameters = try config.object(optional: "rope_parameters")
-        if let layerType, let own = try parameters?.object(optional: layerType) { parameters = own }
+        // Where each kind of layer has an entry, the one for full attention is meant unless another is asked for.
+        if let own = try parameters?.object(optional: layerType ?? "full_attention") { parameters = own }
         let old = try config.object(optional: "rope_scaling")
         let source = parameters ?? old
         theta = try config.double("rope_theta", "rotary_emb_base", "rotary_base", default: defaultTheta)

@@ -7,7 +7,7 @@ import Testing
     static let folders = (try? Verifier.find(below: [Fixtures.path("models")])) ?? []
 
     @Test func fixturesAreThere() {
-        #expect(Self.folders.count >= 110)
+        #expect(Self.folders.count >= 125)
     }
 
     @Test(arguments: folders, [ComputePrecision.float32, .auto])
