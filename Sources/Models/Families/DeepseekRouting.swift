@@ -5,7 +5,7 @@ extension DecoderDescription {
     /// DeepSeek's experts, which GLM-4.5 and others took over: dense layers first, then a mixture with experts that every token takes.
     mutating func setDeepseekMixture(_ config: ConfigReader, scoring: RoutingSpec.Scoring) throws(LoadError) {
         var routing = RoutingSpec(
-            experts: try config.experts("n_routed_experts"), chosen: try config.expertsPerToken(), scoring: scoring)
+            experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: scoring)
         routing.normalises = try config.bool("norm_topk_prob", default: false)
         routing.scale = try config.float("routed_scaling_factor", default: 1)
         let isGrouped = try config.string("topk_method", default: scoring == .sigmoid ? "noaux_tc" : "greedy") != "greedy"

@@ -14,7 +14,7 @@ enum GptOssFamily: DecoderFamily {
         decoder.eachAttention { $0.hasSinks = true }
         for index in decoder.layers.indices where slides[index] { decoder.layers[index].attention?.slidingWindow = window }
         let routing = RoutingSpec(
-            experts: try config.experts("num_local_experts", "num_experts"), chosen: try config.expertsPerToken(), scoring: .softmaxOfChosen)
+            experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: .softmaxOfChosen)
         let limit = try config.float("swiglu_limit", default: 7)
         decoder.setMixture(
             routing, .alternating(gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"), router: "mlp.router"

@@ -17,7 +17,7 @@ enum GraniteMoEFamily: DecoderFamily {
     static func describe(_ config: ConfigReader) throws(LoadError) -> DecoderDescription {
         var decoder = try DecoderDescription(granite: config, family: "granite-moe")
         let routing = RoutingSpec(
-            experts: try config.experts("num_local_experts"), chosen: try config.expertsPerToken(), scoring: .softmaxOfChosen)
+            experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: .softmaxOfChosen)
         let sharedSize = try config.int("shared_intermediate_size", in: 0...1 << 22, default: 0)
         decoder.setMixture(
             routing, .stacked(gateUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"),

@@ -41,10 +41,10 @@ enum Exaone4Family: DecoderFamily {
         return decoder
     }
 
-    /// "LLLG": local and global layers in turn; the last layer is global. A number is the period.
+    /// "LLLG": local and global layers in turn, the last one global. A number is the period, without that rule, as in Transformers.
     private static func pattern(_ config: ConfigReader, _ count: Int) throws(LoadError) -> [Bool] {
         if let period = config.value("sliding_window_pattern")?.int, period > 0 {
-            return (0..<count).map { ($0 + 1) % period != 0 && $0 != count - 1 }
+            return (0..<count).map { ($0 + 1) % period != 0 }
         }
         let letters = Array(try config.string("sliding_window_pattern", default: "LLLG"))
         guard !letters.isEmpty else { throw config.error("sliding_window_pattern", "is empty") }

@@ -9,7 +9,7 @@ enum MixtralFamily: DecoderFamily {
         var decoder = try DecoderDescription(config: config, family: "mixtral")
         let window = try config.slidingWindow()
         decoder.eachAttention { $0.slidingWindow = window }
-        var routing = RoutingSpec(experts: try config.experts("num_local_experts"), chosen: try config.expertsPerToken(), scoring: .softmax)
+        var routing = RoutingSpec(experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: .softmax)
         routing.normalises = true
         decoder.setMixture(routing, .mixtral, router: "block_sparse_moe.gate")
         return decoder
@@ -41,10 +41,9 @@ extension DecoderDescription {
 }
 
 extension ConfigReader {
-    /// Number of experts, under a family's key.
-    func experts(_ keys: String...) throws(LoadError) -> Int {
-        for key in keys where has(key) { return try int(key, in: 1...4096) }
-        return try int(keys.first ?? "num_experts", in: 1...4096)
+    /// Number of experts: families and versions of Transformers have a key each.
+    func experts() throws(LoadError) -> Int {
+        try int("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", in: 1...4096)
     }
 
     func expertsPerToken() throws(LoadError) -> Int {

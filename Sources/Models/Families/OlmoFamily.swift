@@ -59,7 +59,7 @@ enum OlmoEFamily: DecoderFamily {
             $0.headNorm = HeadNormDescription(.rms(offset: 0), .whole)
             $0.clip = clip
         }
-        var routing = RoutingSpec(experts: try config.experts("num_experts"), chosen: try config.expertsPerToken(), scoring: .softmax)
+        var routing = RoutingSpec(experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: .softmax)
         routing.normalises = try config.bool("norm_topk_prob", default: false)
         decoder.setMixture(routing, .perExpert, router: "mlp.gate")
         return decoder

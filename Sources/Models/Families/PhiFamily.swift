@@ -51,7 +51,7 @@ enum PhiMoEFamily: DecoderFamily {
         let window = try config.slidingWindow()
         decoder.eachAttention { $0.slidingWindow = window }
         var routing = RoutingSpec(
-            experts: try config.experts("num_local_experts"), chosen: try config.expertsPerToken(),
+            experts: try config.experts(), chosen: try config.expertsPerToken(),
             scoring: .sparseMixer(jitter: try config.float("router_jitter_noise", default: 0.01)))
         routing.normalises = false
         decoder.setMixture(routing, .mixtral, router: "block_sparse_moe.gate")

@@ -49,7 +49,7 @@ extension DecoderDescription {
     mutating func setQwenMixture(_ config: ConfigReader, normalises: Bool) throws(LoadError) {
         let step = try config.int("decoder_sparse_step", in: 1...1024, default: 1)
         let dense = Set(try config.ints(optional: "mlp_only_layers") ?? [])
-        var routing = RoutingSpec(experts: try config.experts("num_experts"), chosen: try config.expertsPerToken(), scoring: .softmax)
+        var routing = RoutingSpec(experts: try config.experts(), chosen: try config.expertsPerToken(), scoring: .softmax)
         routing.normalises = try config.bool("norm_topk_prob", default: normalises)
         let size = try config.int("moe_intermediate_size", in: 1...1 << 22)
         let sharedSize = try config.int("shared_expert_intermediate_size", in: 0...1 << 22, default: 0)
