@@ -50,14 +50,8 @@ struct Inspect: AsyncParsableCommand {
         row("parameters", "\(Self.count(parameters)) in \(records.count) tensors")
         row("types", types)
         row("layers", "\(description.layers.count) of hidden size \(description.hiddenSize)")
-        if let attention = description.layers.first?.attention {
-            row("attention", "\(attention.heads) heads, \(attention.kvHeads) KV heads of \(attention.headDimension)")
-        }
-        let windows = Set(description.layers.compactMap(\.slidingWindow)).sorted()
-        if !windows.isEmpty {
-            let sliding = description.layers.count { $0.slidingWindow != nil }
-            row("sliding window", "\(windows.map(String.init).joined(separator: ", ")) tokens in \(sliding) of \(description.layers.count) layers")
-        }
+        for part in description.blockSummary { row(part.name, part.value) }
+        if let scheme = try? source.checkpoint.quantization(), scheme.storesWeights { row("quantised", scheme.method.rawValue) }
         row("vocabulary", "\(description.vocabularySize)\(description.tiesEmbeddings ? ", tied to the output head" : "")")
         if let pooled = PooledModel(description) { row("gives", pooled.summary) }
         row("longest text", "\(description.maxPositions) tokens")
