@@ -40,6 +40,7 @@ package struct Perplexity: Sendable, Equatable {
         package var windows = Int.max
         package var threads: Int
         package var precision = ComputePrecision.auto
+        package var cacheType: KVCacheType = .auto
         /// Put before each window where the model expects a first token.
         package var first: Int32?
 
@@ -53,6 +54,7 @@ package struct Perplexity: Sendable, Equatable {
         guard tokens.count >= 2, window >= 4 else { throw QuantiseError("the text has \(tokens.count) tokens; perplexity needs at least 2") }
         var configuration = CPUBackend.Configuration(threadCount: options.threads, maxBatchedTokens: options.chunk)
         configuration.precision = options.precision
+        configuration.cacheType = options.cacheType
         let backend = CPUBackend(configuration)
         let blockSize = 32, groups = source.cachePlan.groups.count
         let blocks = 1 + groups * ((window + blockSize) / blockSize + 1)

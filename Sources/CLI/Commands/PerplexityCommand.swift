@@ -28,6 +28,9 @@ struct PerplexityCommand: AsyncParsableCommand {
     @Option(help: "Precision of activations: auto (by the weights) or float32 (nothing is rounded).")
     var dtype: DTypeOption = .auto
 
+    @Option(help: "Element type of the KV cache.")
+    var kvCacheDtype: KVCacheTypeOption = .auto
+
     @Option(help: "Compute threads. Default: one per processor that the process may use.")
     var threads: Int?
 
@@ -47,7 +50,8 @@ struct PerplexityCommand: AsyncParsableCommand {
         let progress = TerminalProgress(quiet: quiet, environment: environment)
         let local = try await Hub.locate(try ModelSession.reference(model, revision, environment), environment: environment, progress: progress)
         progress.close()
-        let run = PerplexityRun(text: text, windows: windows ?? .max, threads: threads ?? Processors.available, precision: dtype.precision)
+        var run = PerplexityRun(text: text, windows: windows ?? .max, threads: threads ?? Processors.available, precision: dtype.precision)
+        run.cacheType = kvCacheDtype.type
         let found = try run.measure(local.format == .gguf ? local.weights[0] : local.folder, progress)
         progress.close()
         Terminal.print("perplexity  \(PerplexityRun.text(found)) over \(found.scoredTokens) tokens")
@@ -60,6 +64,7 @@ struct PerplexityRun {
     let windows: Int
     let threads: Int
     let precision: ComputePrecision
+    var cacheType = KVCacheType.auto
 
     func measure(_ path: String, _ progress: any ProgressReporter) throws -> Perplexity {
         let source = try ModelSource(path: path)
@@ -70,6 +75,7 @@ struct PerplexityRun {
         var options = Perplexity.Options(threads: threads)
         options.windows = windows
         options.precision = precision
+        options.cacheType = cacheType
         if let bos = model.specialTokens.bos.flatMap({ model.tokenizer.id(of: $0) }), try model.tokenizer.encode("a", addSpecialTokens: true).first == bos {
             options.first = bos
         }

@@ -16,6 +16,8 @@ struct GGUFArchitecture: Sendable {
     var scalesEmbedding = false
     /// `logit_scale` divides.
     var dividesLogits = false
+    /// YaRN's range of pairs is rounded to whole ones. Files do not say that gpt-oss was trained without.
+    var truncatesYarn = true
     /// How experts are weighed where the file does not say.
     var scoring = RoutingSpec.Scoring.softmax
     var normalisesExperts = true
@@ -67,7 +69,8 @@ struct GGUFArchitecture: Sendable {
         "seed_oss": .half,
         "exaone4": GGUFArchitecture(rope: .half, slides: { ($0 + 1) % 4 != 0 }, rotatesOnlySliding: true),
         "gpt-oss": GGUFArchitecture(
-            rope: .half, activation: .swigluClamped(alpha: 1.702, limit: 7), slides: { $0 % 2 == 0 }, scoring: .softmaxOfChosen, normalisesExperts: false),
+            rope: .half, activation: .swigluClamped(alpha: 1.702, limit: 7), slides: { $0 % 2 == 0 }, truncatesYarn: false,
+            scoring: .softmaxOfChosen, normalisesExperts: false),
     ]
 
     static let interleaved = GGUFArchitecture(rope: .interleaved)

@@ -105,6 +105,7 @@ extension GGUFReader {
             members["original_max_position_embeddings"] = .double(original)
         }
         if let factor = try config.double(optional: "rope.scaling.attn_factor"), type != "yarn" { members["attention_factor"] = .double(factor) }
+        members["truncate"] = .bool(architecture.truncatesYarn)
         return (type, ConfigReader(members, file: config.file, path: "rope.scaling."))
     }
 }
