@@ -34,6 +34,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -62,12 +63,19 @@ let package = Package(
         room("Models", ["Compute", "JSON", "Step", "Tensors", "Weights"]),
         room("Planning", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
         room("Quantize", ["CKernels", "Compute", "JSON", "ModelText", "Models", "Progress", "Step", "Tensors", "Tokenizers", "Weights"]),
+        room("Prometheus"),
         room("Sampling"),
-        room("Engine", ["Sampling", "Step"]),
+        room("Engine", ["Prometheus", "Sampling", "Step"]),
         room("OpenAI", ["JSON", "Sampling"]),
         room(
+            "Web",
+            nio + [
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ]),
+        room(
             "Server",
-            ["Engine", "JSON", "OpenAI", "Sampling", "Step", "Templates", "Tokenizers"] + nio + [
+            ["Engine", "JSON", "Prometheus", "OpenAI", "Sampling", "Step", "Templates", "Tokenizers", "Web"] + nio + [
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -76,12 +84,47 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
+        room("Jobs", ["JSON"]),
+        room("WorkerProtocol", ["JSON"]),
+        room("SQLiteStore", ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(name: "CPostgres", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        room("PostgresStore", ["CPostgres", "Jobs"]),
+        room("Scaling", ["Jobs"]),
+        room(
+            "Providers",
+            ["JSON", "Jobs"] + nio + [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
+            "Gateway",
+            ["JSON", "Jobs", "Prometheus", "Providers", "Scaling", "Web", "WorkerProtocol"] + nio + [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ]),
+        room(
+            "Worker",
+            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "WorkerProtocol"] + nio + [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         room("Golden", ["Compute", "JSON", "ModelText", "Models", "Step", "Templates", "Tensors", "Tokenizers", "Weights"]),
         room(
             "CLI",
             [
-                "Compute", "Engine", "Golden", "Hub", "JSON", "ModelText", "Models", "OpenAI", "Planning", "Progress", "Quantize", "Sampling", "Server", "Step",
-                "Templates", "Tensors", "Tokenizers", "Weights",
+                "Compute", "Engine", "Gateway", "Golden", "Hub", "JSON", "Jobs", "ModelText", "Models", "OpenAI", "Planning", "PostgresStore", "Progress",
+                "Providers", "Quantize", "SQLiteStore", "Sampling", "Server", "Step", "Templates", "Tensors", "Tokenizers", "Weights", "Worker",
+                "WorkerProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
@@ -100,6 +143,8 @@ let package = Package(
         tests("Weights", ["FuzzReaders", "JSON", "Tensors", "Weights"]),
         tests("Tokenizers", ["JSON", "Tokenizers"]),
         tests("Templates", ["JSON", "Templates"]),
+        tests("Jobs", ["JSON", "Jobs"]),
+        tests("WorkerProtocol", ["JSON", "WorkerProtocol"]),
         tests("Progress", ["Progress"]),
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
         tests("Compute", ["AllocationCounter", "CKernels", "Compute", "Step", "Tensors"]),

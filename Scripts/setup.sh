@@ -8,7 +8,7 @@ command -v swift >/dev/null || {
 }
 
 missing=""
-for package in libpcre2-dev zlib1g-dev pkg-config python3 python3-venv; do
+for package in libpcre2-dev libsqlite3-dev zlib1g-dev pkg-config python3 python3-venv; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0

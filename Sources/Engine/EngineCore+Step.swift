@@ -1,3 +1,4 @@
+internal import Prometheus
 internal import Sampling
 internal import Step
 

@@ -1,3 +1,5 @@
+package import Prometheus
+
 /// The engine's figures after its latest step; named after vLLM's Prometheus metrics, which the server derives from it.
 package struct EngineSnapshot: Sendable {
     // Gauges.

@@ -1,4 +1,5 @@
 internal import HTTPTypes
+internal import Web
 
 /// The keys that open `/v1`.
 struct APIKeys: Sendable {
@@ -14,13 +15,7 @@ struct APIKeys: Sendable {
         else { return false }
         let given = Array(header[header.index(after: space)...].utf8)
         var allowed = false
-        for key in keys where Self.equal(given, key) { allowed = true }
+        for key in keys where ConstantTime.equal(given, key) { allowed = true }
         return allowed
-    }
-
-    private static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {
-        var difference = a.count ^ b.count
-        for (index, byte) in a.enumerated() { difference |= Int(byte ^ (index < b.count ? b[index] : 0)) }
-        return difference == 0
     }
 }

@@ -7,6 +7,7 @@ internal import NIOHTTPTypes
 internal import NIOPosix
 internal import ServiceLifecycle
 internal import UnixSignals
+internal import Web
 
 /// The HTTP server in front of one model.
 ///

@@ -1,4 +1,5 @@
 internal import Engine
+internal import Prometheus
 
 /// `GET /metrics`: the engine's figures under vLLM's names, and ours under `needletail_`.
 enum Metrics {

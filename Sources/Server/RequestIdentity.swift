@@ -1,4 +1,5 @@
 internal import HTTPTypes
+internal import Web
 
 /// The client's id of a request, or a random one.
 enum RequestIdentity {

@@ -5,6 +5,7 @@ internal import HummingbirdCore
 internal import JSON
 internal import NIOCore
 internal import OpenAI
+internal import Web
 
 /// Completions and chat: decode, prepare, submit, and write the reply on the connection's event loop.
 extension Responder {

@@ -3,6 +3,7 @@ internal import HummingbirdCore
 internal import JSON
 internal import NIOCore
 internal import OpenAI
+internal import Web
 
 /// Routes that generate nothing.
 extension Responder {

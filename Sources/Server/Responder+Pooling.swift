@@ -5,6 +5,7 @@ internal import HummingbirdCore
 internal import JSON
 internal import OpenAI
 internal import Step
+internal import Web
 
 /// Embeddings, classes, scores and rankings.
 extension Responder {

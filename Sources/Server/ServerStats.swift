@@ -1,4 +1,5 @@
 internal import Engine
+internal import Prometheus
 internal import Synchronization
 
 /// What the HTTP side counts, per request and never per token.

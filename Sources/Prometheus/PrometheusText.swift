@@ -1,40 +1,38 @@
-internal import Engine
-
 /// Writes Prometheus's text format, version 0.0.4.
-struct PrometheusText {
-    private(set) var bytes: [UInt8] = []
+package struct PrometheusText: Sendable {
+    package private(set) var bytes: [UInt8] = []
     /// Put on every sample, such as `model_name="m",engine="0"`.
     private let common: String
 
-    init(labels: [(String, String)]) {
+    package init(labels: [(String, String)]) {
         common = Self.join(labels)
         bytes.reserveCapacity(16 << 10)
     }
 
-    enum Kind: String { case counter, gauge, histogram }
+    package enum Kind: String { case counter, gauge, histogram }
 
-    mutating func describe(_ name: String, _ kind: Kind, _ help: String) {
+    package mutating func describe(_ name: String, _ kind: Kind, _ help: String) {
         raw("# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n")
     }
 
     /// One metric with one sample.
-    mutating func gauge(_ name: String, _ value: Double, _ help: String) {
+    package mutating func gauge(_ name: String, _ value: Double, _ help: String) {
         describe(name, .gauge, help)
         sample(name, [], value)
     }
 
     /// One metric with one sample; `_total` is appended to the name.
-    mutating func counter(_ name: String, _ value: UInt64, _ help: String) {
+    package mutating func counter(_ name: String, _ value: UInt64, _ help: String) {
         describe("\(name)_total", .counter, help)
         sample("\(name)_total", [], Double(value))
     }
 
-    mutating func histogram(_ name: String, _ histogram: Histogram, _ help: String) {
+    package mutating func histogram(_ name: String, _ histogram: Histogram, _ help: String) {
         describe(name, .histogram, help)
         samples(name, histogram, [])
     }
 
-    mutating func samples(_ name: String, _ histogram: Histogram, _ labels: [(String, String)]) {
+    package mutating func samples(_ name: String, _ histogram: Histogram, _ labels: [(String, String)]) {
         var cumulative: UInt64 = 0
         for (index, count) in histogram.counts.enumerated() {
             cumulative += count
@@ -45,7 +43,7 @@ struct PrometheusText {
         sample("\(name)_count", labels, Double(histogram.count))
     }
 
-    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
+    package mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
         raw(name)
         let own = Self.join(labels)
         if !own.isEmpty || !common.isEmpty { raw("{\(common)\(common.isEmpty || own.isEmpty ? "" : ",")\(own)}") }

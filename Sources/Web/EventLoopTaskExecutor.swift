@@ -1,14 +1,14 @@
-internal import NIOCore
+package import NIOCore
 
 /// Runs Swift tasks on one event loop, so that a stream's reader and the socket it writes to share a thread: no wake-up per chunk.
 ///
 /// Work that computes for long (templates, tokenizing a prompt) must stay off it.
-final class EventLoopTaskExecutor: TaskExecutor {
+package final class EventLoopTaskExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
 
-    init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+    package init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    func enqueue(_ job: consuming ExecutorJob) {
+    package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Tells whoever works for a connection that its client is gone.
-final class ConnectionWatch: Sendable {
+package final class ConnectionWatch: Sendable {
     private struct State {
         var isClosed = false
         var action: (@Sendable () -> Void)?
@@ -9,8 +9,10 @@ final class ConnectionWatch: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// Runs `action` when the client hangs up, at once if it has.
-    func onClose(_ action: @escaping @Sendable () -> Void) {
+    package func onClose(_ action: @escaping @Sendable () -> Void) {
         let already = state.withLock { state in
             if !state.isClosed { state.action = action }
             return state.isClosed
@@ -19,13 +21,13 @@ final class ConnectionWatch: Sendable {
     }
 
     /// The request is over: closing means nothing any more.
-    func clear() {
+    package func clear() {
         state.withLock { $0.action = nil }
     }
 
-    var isClosed: Bool { state.withLock { $0.isClosed } }
+    package var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    func closed() {
+    package func closed() {
         let action = state.withLock { state in
             defer { (state.isClosed, state.action) = (true, nil) }
             return state.action
