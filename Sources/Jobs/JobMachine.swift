@@ -12,6 +12,14 @@ package enum JobMachine {
         package var ended = false
         /// The counter of losses goes up.
         package var lost = false
+
+        package init(result: JobResult? = nil, chunks: [JobChunk] = [], dropsChunksFrom: Int? = nil, ended: Bool = false, lost: Bool = false) {
+            self.result = result
+            self.chunks = chunks
+            self.dropsChunksFrom = dropsChunksFrom
+            self.ended = ended
+            self.lost = lost
+        }
     }
 
     package enum Answer: Sendable, Equatable {
