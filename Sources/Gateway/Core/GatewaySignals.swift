@@ -1,0 +1,15 @@
+internal import Jobs
+
+/// What happens in the gateway, for whoever counts, plots or scales. Called often, from any thread: must return at once.
+final class GatewaySignals: Sendable {
+    /// What the supervisor does when demand or supply has changed.
+    let demand = Mailbox<EndpointID>()
+
+    func submitted(_ job: Job) { demand.put(job.endpoint) }
+    func taken(_ job: Job, at now: Timestamp) {}
+    func lost(_ job: Job, _ reason: String) { demand.put(job.endpoint) }
+    func ended(_ job: Job) { demand.put(job.endpoint) }
+    func ready(_ worker: WorkerID) {}
+    func relayed(_ chunks: Int) {}
+    func stored(_ chunks: Int) {}
+}
