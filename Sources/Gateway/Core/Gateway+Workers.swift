@@ -79,6 +79,7 @@ extension GatewayCore {
             seat.sawLife(at: now)
             // A job that came after the last ping may be on its way still.
             let since = seat.previousPing ?? now
+            for id in seat.lingering.keys where !named.contains(id) { seat.lingering[id] = nil }
             seat.previousPing = now
             var missing: [(JobID, WorkerSeat.Held)] = []
             for (id, held) in seat.held where held.takenAt < since {
@@ -90,8 +91,15 @@ extension GatewayCore {
         for (id, held) in missing ?? [] {
             await lose(id, held, on: worker, in: endpoint, "worker \(worker) no longer names the job in its pings")
         }
+        if let seat = dispatcher.seat(worker), seat.held.isEmpty, let stuck = seat.lingering.first(where: { now - $0.value > Self.stopGrace }) {
+            // A handler that cannot be interrupted: only the end of its process frees the place.
+            drain(worker, "it did not stop job \(stuck.key)")
+        }
         await saveIfDue(worker)
     }
+
+    /// How long a worker may take to stop a job, ms.
+    static var stopGrace: Int { 10_000 }
 
     /// The worker is gone: everything it had goes elsewhere.
     func workerIsGone(_ worker: WorkerID, _ reason: String) async {

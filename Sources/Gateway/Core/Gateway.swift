@@ -89,6 +89,7 @@ final class GatewayCore: Sendable {
         dispatcher.dequeue(job.id, job.endpoint)
         if let worker = job.worker, dispatcher.seat(worker)?.held[job.id] != nil {
             dispatcher.stop(job.id, on: worker)
+            _ = dispatcher.update(worker) { $0.lingering[job.id] = now }
             dispatcher.release(job.id, from: worker, isDone: false, at: now)
         }
         ended(job, result)
@@ -98,7 +99,9 @@ final class GatewayCore: Sendable {
     func lose(_ job: JobID, _ held: WorkerSeat.Held, on worker: WorkerID, in endpoint: EndpointID, _ reason: String) async {
         let limit = relays.canGoOn(job) ? endpoints.definition(endpoint)?.maxRetries ?? 1 : 0
         do {
-            try await apply(job, .lose(worker: worker, attempt: held.attempt, reason: reason, limit: limit), .synced)
+            let verdict = try await apply(job, .lose(worker: worker, attempt: held.attempt, reason: reason, limit: limit), .synced)
+            // It was not the worker's any more: the seat was behind.
+            if !verdict.isApplied { dispatcher.release(job, from: worker, isDone: false, at: .now) }
         } catch {
             logger.error("a lost job could not be put back: \(error)", metadata: ["job": "\(job)", "worker": "\(worker)"])
         }

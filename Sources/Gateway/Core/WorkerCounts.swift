@@ -17,6 +17,8 @@ struct WorkerCounts: Sendable, Equatable {
 }
 
 extension GatewayCore {
+    func runningWorkers(_ endpoint: EndpointID) -> Int { dispatcher.seats(endpoint).count { $0.isOpen } }
+
     func workerCounts(_ endpoint: EndpointID) -> WorkerCounts {
         var counts = WorkerCounts()
         for seat in dispatcher.seats(endpoint) {

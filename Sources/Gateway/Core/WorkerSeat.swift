@@ -24,6 +24,14 @@ struct WorkerSeat: Sendable {
     var savedAt = Timestamp(milliseconds: 0)
     var changedSinceSave = false
     var previousPing: Timestamp?
+    /// Jobs that it was told to stop and still names in its pings, and since when.
+    var lingering: [JobID: Timestamp] = [:]
+    /// When it got room, if it had to wait for that.
+    var loadingSince: Timestamp?
+    /// Asked to end.
+    var isStopping = false
+    /// Why it was asked to end is our own wish, not a failure of the worker.
+    var wasAsked = false
     /// Phases of its start as JSON text, as our own worker tells them.
     var coldStart: String?
 

@@ -57,10 +57,9 @@ struct GatewayResponder: HTTPResponder {
         }
         if operation == "openai" {
             do throws(ClientError) {
-                let ticket = try gate.admit(caller, id, .openAI)
-                defer { ticket.end() }
+                let ticket = try gate.admit(caller, id, .openAI, workers: core.runningWorkers(id))
                 do throws(OpenAIFailure) {
-                    return try await openAI.handle(call, path: "/" + rest.joined(separator: "/"), definition)
+                    return try await openAI.handle(call, path: "/" + rest.joined(separator: "/"), definition, ticket)
                 } catch { return error.response }
             } catch { return OpenAIFailure(error).response }
         }
@@ -74,8 +73,8 @@ struct GatewayResponder: HTTPResponder {
             throw .notFound("there is nothing at \(call.request.uri.path.prefix(200))")
         }
         guard operation.methods.contains(call.method) else { throw .method(operation.methods.map(\.rawValue).joined(separator: " or ")) }
-        let ticket = try gate.admit(caller, endpoint.id, operation)
-        defer { ticket.end() }
+        let ticket = try gate.admit(caller, endpoint.id, operation, workers: core.runningWorkers(endpoint.id))
+        defer { withExtendedLifetime(ticket) {} }
         let id = JobID(rest.first ?? "")
         if operation.namesJob, !id.text.isURLName { throw .noJob }
         switch operation {
@@ -97,7 +96,7 @@ struct GatewayResponder: HTTPResponder {
     private func worker(_ call: GatewayCall, _ endpoint: EndpointID, _ operation: WorkerOperation) async throws(ClientError) -> Response {
         guard operation.worker.isURLName else { throw .bad("the worker's id may hold letters, digits, '-' and '_' only") }
         let worker = WorkerID(operation.worker)
-        guard let caller = gate.caller(call) else { throw .unauthorized }
+        guard let caller = gate.caller(call, as: .worker) else { throw .unauthorized }
         guard let definition = core.endpoints.definition(endpoint) else { throw .noEndpoint }
         try await core.admit(worker, to: definition, caller)
         let own = WorkerRoutes.WorkerCall(call: call, worker: worker, endpoint: definition)

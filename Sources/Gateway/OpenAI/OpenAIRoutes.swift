@@ -15,7 +15,7 @@ struct OpenAIRoutes: Sendable {
     let limits: RequestLimits
 
     /// - path: after `/openai`.
-    func handle(_ call: GatewayCall, path: String, _ endpoint: EndpointDefinition) async throws(OpenAIFailure) -> Response {
+    func handle(_ call: GatewayCall, path: String, _ endpoint: EndpointDefinition, _ ticket: RateTicket?) async throws(OpenAIFailure) -> Response {
         let request: OpenAIRequest
         do throws(ClientError) {
             var body: [UInt8]?
@@ -52,9 +52,10 @@ struct OpenAIRoutes: Sendable {
             case .success(.whole(let response)):
                 watch.clear()
                 core.relays.close(job.id)
+                withExtendedLifetime(ticket) {}
                 return response
             case .success(.stream(let first)):
-                return stream(first, reader, watching, watch, executor)
+                return stream(first, reader, watching, watch, executor, ticket)
             }
         } catch {
             watch.clear()
@@ -105,7 +106,8 @@ struct OpenAIRoutes: Sendable {
     }
 
     private func stream(
-        _ first: AnswerReader.Item, _ reader: AnswerReader, _ watching: JobWatch.Watching, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor
+        _ first: AnswerReader.Item, _ reader: AnswerReader, _ watching: JobWatch.Watching, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor,
+        _ ticket: RateTicket?
     ) -> Response {
         let core = core
         let interval = Int64(limits.keepAlive)
@@ -113,7 +115,7 @@ struct OpenAIRoutes: Sendable {
             defer {
                 watch.clear()
                 core.relays.close(reader.id)
-                withExtendedLifetime(watching) {}
+                withExtendedLifetime((watching, ticket)) {}
             }
             var output = output
             do {

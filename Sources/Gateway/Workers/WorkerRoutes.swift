@@ -27,7 +27,8 @@ struct WorkerRoutes: Sendable {
         let http = call.call
         await core.workerIsReady(call.worker, coldStart: http.request.headers[.xNeedletailColdStart])
         let watch = await http.connectionWatch()
-        guard let (poll, matches) = core.dispatcher.openPoll(call.worker, call.endpoint.id, wanted: wanted) else {
+        let isStopping = core.isStopping.withLock { $0 }
+        guard !isStopping, let (poll, matches) = core.dispatcher.openPoll(call.worker, call.endpoint.id, wanted: wanted) else {
             // It is being stopped. An answer at once would make it ask again at once.
             let pause = Mailbox<Void>()
             watch.onClose { pause.close() }
