@@ -13,7 +13,7 @@ extension FleetPlan {
         let wanted = max(0, platform.wanted)
         // Those not seen yet are starting: they count as added since any moment.
         let unseen = max(0, wanted - known.count)
-        let demand = Demand(view, capacity: wanted, busy: busy) { moment in unseen + known.count { $0.startedAt >= moment } }
+        let demand = Demand(view, capacity: wanted, starting: max(0, wanted - ready.count), busy: busy) { moment in unseen + known.count { $0.startedAt >= moment } }
         let most = max(0, view.settings.workersMax), least = min(max(0, view.settings.workersMin), most)
         plan.desired = min(max(demand.workers, least), most)
         plan.why = demand.explanation

@@ -34,10 +34,10 @@ package struct FleetPlan: Sendable, Equatable {
     package static func decide(_ view: FleetView) -> FleetPlan {
         if let platform = view.platform { return scale(view, platform) }
         var plan = FleetPlan()
-        let (capacity, occupied) = plan.endLeavers(view)
+        var (capacity, occupied) = plan.endLeavers(view)
         let ready = capacity.filter(\.isReady)
         let starting = capacity.count - ready.count
-        let demand = Demand(view, capacity: capacity.count, busy: capacity.count { $0.running > 0 }) { moment in
+        let demand = Demand(view, capacity: capacity.count, starting: starting, busy: capacity.count { $0.running > 0 }) { [capacity] moment in
             capacity.count { $0.startedAt >= moment }
         }
         let most = max(0, view.settings.workersMax), least = min(max(0, view.settings.workersMin), most)
@@ -46,8 +46,9 @@ package struct FleetPlan: Sendable, Equatable {
         let brake = StartBrake(view, hasReady: !ready.isEmpty, isStarting: starting > 0)
 
         if capacity.count > most {
-            plan.shed(capacity, by: capacity.count - most, view.now)
-        } else if plan.desired > capacity.count {
+            plan.shed(&capacity, by: capacity.count - most, view.now)
+        }
+        if plan.desired > capacity.count {
             plan.start(plan.desired - capacity.count, places: most - occupied, starting: starting, brake, view)
         } else if plan.desired < capacity.count {
             plan.stopIdle(capacity, by: capacity.count - plan.desired, keepingReady: least, view)
@@ -80,7 +81,7 @@ package struct FleetPlan: Sendable, Equatable {
     }
 
     /// The maximum was lowered: those that do least go first.
-    private mutating func shed(_ capacity: [WorkerView], by count: Int, _ now: Timestamp) {
+    private mutating func shed(_ capacity: inout [WorkerView], by count: Int, _ now: Timestamp) {
         func order(_ worker: WorkerView) -> (Int, Int, Int) {
             switch worker.state {
             case .throttled: (0, 0, -worker.startedAt.milliseconds)
@@ -91,6 +92,7 @@ package struct FleetPlan: Sendable, Equatable {
         let reason = "more workers than workersMax"
         for worker in capacity.filter(\.isManaged).sorted(by: { order($0) < order($1) }).prefix(count) {
             actions.append(worker.running == 0 ? .stop(worker.id, reason: reason) : .drain(worker.id, reason: reason))
+            capacity.removeAll { $0.id == worker.id }
         }
     }
 

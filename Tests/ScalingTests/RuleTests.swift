@@ -29,6 +29,13 @@ import Testing
         #expect(started == [0, 80, 120, 160, 200])
     }
 
+    @Test func queueDelayStartsNoMoreThanJobsWait() {
+        let one = QueueFigures(inQueue: 1, oldestQueuedAt: at(0))
+        #expect(plan(100, settings(), one).starts == 1)
+        #expect(plan(100, settings(), one, [worker("a", .initializing, startedAt: 50)]).starts == 0)
+        #expect(plan(100, settings(), one, [worker("a", .running, startedAt: 50, running: 1)]).starts == 1)
+    }
+
     @Test func queueDelayCountsWorkersSinceTheOldestJob() {
         let queue = QueueFigures(inQueue: 2, inProgress: 1, oldestQueuedAt: at(100))
         let old = worker("old", .running, startedAt: 0, running: 1), new = worker("new", .initializing, startedAt: 104.5)
