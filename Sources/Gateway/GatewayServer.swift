@@ -28,17 +28,17 @@ package final class GatewayServer: Sendable {
     package struct Wiring: Sendable {
         /// Makes the provider of an endpoint.
         package var makeProvider: @Sendable (EndpointDefinition) throws -> EndpointProvider
-        /// This program's `worker` command.
-        package var workerCommand: [String]
+        /// Handles of workers at the moment they end, where a provider can tell; the others are asked.
+        package var workerExits: AsyncStream<String>?
         /// Reads the configuration again; nil where there is no file.
         package var readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
 
         package init(
-            makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerCommand: [String],
+            makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerExits: AsyncStream<String>?,
             readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
         ) {
             self.makeProvider = makeProvider
-            self.workerCommand = workerCommand
+            self.workerExits = workerExits
             self.readConfiguration = readConfiguration
         }
     }
@@ -71,8 +71,7 @@ package final class GatewayServer: Sendable {
         let known = PortBox()
         supervisor = Supervisor(
             core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys,
-            address: { _ in publicURL ?? "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(known.port)" }, defaultCommand: wiring.workerCommand,
-            eventLoop: group.any(), logger: logger)
+            address: { _ in publicURL ?? "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(known.port)" }, eventLoop: group.any(), logger: logger)
         portBox = known
     }
 
@@ -110,6 +109,9 @@ package final class GatewayServer: Sendable {
                 // Workers need the port.
                 for await _ in ready.stream { break }
                 await supervisor.run(leads: leads)
+            }
+            tasks.addTask { [core, wiring] in
+                for await _ in wiring.workerExits ?? AsyncStream({ $0.finish() }) { core.signals.demand.put(EndpointID("")) }
             }
             try await serve(handlesSignals: handlesSignals) { port in
                 self.portBox.port = port

@@ -38,8 +38,8 @@ extension Supervisor {
         record.secretHash = secret.hash
         do {
             let order = WorkerOrder(
-                worker: record.id, endpoint: endpoint.id, command: endpoint.provider.command.isEmpty ? defaultCommand : endpoint.provider.command,
-                environment: environment(of: record.id, secret.text, endpoint), definition: endpoint.provider)
+                worker: record.id, endpoint: endpoint.id, command: try endpoint.provider.workerCommand(),
+                environment: try environment(of: record.id, secret.text, endpoint), definition: endpoint.provider)
             // Known before it can ask for jobs, also to a gateway that comes after this one.
             try await core.store.save(record)
             keys.add(record)
@@ -61,7 +61,7 @@ extension Supervisor {
     }
 
     /// The protocol's variables, then the definition's, which may replace them.
-    private func environment(of worker: WorkerID, _ secret: String, _ endpoint: EndpointDefinition) -> [(name: String, value: String)] {
+    private func environment(of worker: WorkerID, _ secret: String, _ endpoint: EndpointDefinition) throws(ProviderError) -> [(name: String, value: String)] {
         var variables = WorkerAddresses(base: endpoint.provider.gatewayURL ?? address(endpoint), endpoint: endpoint.id.text, worker: worker.text).environment
         variables += [
             ("RUNPOD_AI_API_KEY", secret), ("RUNPOD_POD_ID", worker.text), ("RUNPOD_ENDPOINT_ID", endpoint.id.text),
@@ -69,8 +69,9 @@ extension Supervisor {
             // Its checks need the internet and a GPU; the definition can switch them on.
             ("RUNPOD_SKIP_AUTO_SYSTEM_CHECKS", "true"),
         ]
-        let own = Set(endpoint.provider.environment.map(\.name))
-        return variables.filter { !own.contains($0.name) } + endpoint.provider.environment
+        let given = try endpoint.provider.expandedEnvironment()
+        let own = Set(given.map(\.name))
+        return variables.filter { !own.contains($0.name) } + given
     }
 
     private func stop(_ worker: WorkerID, _ reason: String, _ endpoint: EndpointDefinition, _ provider: any WorkerProvider, asked: Bool) async {

@@ -15,8 +15,6 @@ final class Supervisor: Sendable {
     let logger: Logger
     /// Where workers of this endpoint reach the gateway.
     let address: @Sendable (EndpointDefinition) -> String
-    /// This program, for endpoints without a command of their own.
-    let defaultCommand: [String]
     let eventLoop: any EventLoop
     let overview = Mutex<[EndpointID: EndpointReport]>([:])
 
@@ -44,14 +42,13 @@ final class Supervisor: Sendable {
     }
 
     init(
-        core: GatewayCore, providers: ProviderShelf, keys: KeyRing, address: @escaping @Sendable (EndpointDefinition) -> String, defaultCommand: [String],
+        core: GatewayCore, providers: ProviderShelf, keys: KeyRing, address: @escaping @Sendable (EndpointDefinition) -> String,
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.core = core
         self.providers = providers
         self.keys = keys
         self.address = address
-        self.defaultCommand = defaultCommand
         self.eventLoop = eventLoop
         self.logger = logger
     }
