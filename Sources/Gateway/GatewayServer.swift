@@ -111,7 +111,8 @@ package final class GatewayServer: Sendable {
                 await supervisor.run(leads: leads)
             }
             tasks.addTask { [core, wiring] in
-                for await _ in wiring.workerExits ?? AsyncStream({ $0.finish() }) { core.signals.demand.put(EndpointID("")) }
+                guard let exits = wiring.workerExits else { return }
+                for await _ in exits { core.signals.wake() }
             }
             try await serve(handlesSignals: handlesSignals) { port in
                 self.portBox.port = port

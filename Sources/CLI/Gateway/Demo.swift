@@ -11,7 +11,7 @@ enum DemoEndpoint {
         let model =
             switch try DefaultModel.reference(environment: environment) {
             case .file(let path): path
-            case .folder(let path): path
+            case .folder(let path, _): path
             case .hub: DefaultModel.hubID
             }
         return try EndpointDefinition(

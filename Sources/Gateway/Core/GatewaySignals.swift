@@ -6,6 +6,9 @@ final class GatewaySignals: Sendable {
     /// What the supervisor does when demand or supply has changed.
     let demand = Mailbox<EndpointID>()
 
+    /// Makes the supervisor look at once.
+    func wake() { demand.put(EndpointID("")) }
+
     /// Reads definitions and keys again; set once the gateway is wired up.
     let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
 
