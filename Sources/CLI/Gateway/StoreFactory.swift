@@ -9,7 +9,9 @@ enum StoreFactory {
         guard text.hasPrefix("sqlite:") else {
             throw SettingsError("store: '\(text)' must be sqlite:PATH or postgres://USER@HOST/DATABASE")
         }
-        return try SQLiteStore(path: String(text.dropFirst("sqlite:".count)))
+        let path = String(text.dropFirst("sqlite:".count))
+        if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try Files.createFolder(String(path[..<slash])) }
+        return try SQLiteStore(path: path)
     }
 
     /// Where a gateway keeps its files: `$XDG_STATE_HOME/needletail`, by default `~/.local/state/needletail`.
