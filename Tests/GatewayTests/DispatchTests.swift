@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@testable import Gateway
+import Gateway
 import WorkerProtocol
 
 @Suite struct DispatchTests {

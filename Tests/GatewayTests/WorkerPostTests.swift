@@ -2,7 +2,7 @@ import JSON
 import Jobs
 import Testing
 
-@testable import Gateway
+import Gateway
 
 @Suite struct WorkerPostTests {
     private func read(_ text: String, limit: Int = 1000) -> WorkerPost { WorkerPost(Array(text.utf8), maxByteCount: limit) }
