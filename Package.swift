@@ -122,12 +122,13 @@ let package = Package(
         room(
             "CLI",
             [
-                "Compute", "Engine", "Gateway", "Golden", "Hub", "JSON", "Jobs", "ModelText", "Models", "OpenAI", "Planning", "PostgresStore", "Progress",
+                "Compute", "Engine", "Gateway", "Golden", "Hub", "JSON", "Jobs", "ModelText", "Models", "OpenAI", "Planning", "PostgresStore", "Progress", "Prometheus",
                 "Providers", "Quantize", "SQLiteStore", "Sampling", "Server", "Step", "Templates", "Tensors", "Tokenizers", "Weights", "Worker",
                 "WorkerProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ] + nio),
         .executableTarget(name: "needletail", dependencies: ["CLI"], swiftSettings: strict),
