@@ -54,7 +54,7 @@ struct Preparation: Sendable {
         let head = head("cmpl-", name)
         return GenerationJob(
             prompts: prompts, writer: CompletionWriter(head: head, tokensAsTokenIDs: request.reply.tokensAsTokenIDs), n: base.n,
-            stream: request.reply.stream, includeUsage: request.reply.includeUsage, continuousUsage: request.reply.continuousUsage,
+            stream: request.reply.stream, includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage,
             streamInterval: request.reply.streamInterval, promptText: nil, style: style, promptLogprobs: request.sampling.promptLogprobs,
             scoresEcho: scoresEcho, created: head.created, progress: progress)
     }
@@ -74,11 +74,11 @@ struct Preparation: Sendable {
         if request.echo, let text = request.conversation.finalAssistantText { echo = Array(text.utf8) }
         let head = head("chatcmpl-", name)
         let writer = ChatWriter(
-            head: head, topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
+            head: head, role: options.responseRole, topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
             tokensAsTokenIDs: request.reply.tokensAsTokenIDs)
         return GenerationJob(
             prompts: [prompt(ids, sampling, request.reply, loraID, echo: echo)], writer: writer, n: sampling.n, stream: request.reply.stream,
-            includeUsage: request.reply.includeUsage, continuousUsage: request.reply.continuousUsage,
+            includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage,
             streamInterval: request.reply.streamInterval, promptText: request.returnPromptText ? text : nil, style: style,
             promptLogprobs: request.sampling.promptLogprobs, scoresEcho: false, created: head.created, progress: progress)
     }

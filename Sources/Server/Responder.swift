@@ -73,7 +73,7 @@ struct Responder: HTTPResponder {
     private func dispatch(_ call: Call) async throws(APIError) -> Response {
         if cors.isPreflight(call.request.head) { return Response(status: .ok) }
         if Route.isProtected(call.path), call.request.method != .options, !keys.allow(call.request.headers) { throw .unauthorized }
-        guard let route = Route.find(call.path) else { throw .notFound(call.path) }
+        guard let route = Route.find(call.path), route.isOperational || !options.isOperationalOnly else { throw .notFound(call.path) }
         guard route.methods.contains(call.request.method) else {
             throw .methodNotAllowed(call.request.method.rawValue, allowed: route.methods.map(\.rawValue))
         }
@@ -98,7 +98,7 @@ struct Responder: HTTPResponder {
         case .metrics:
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(bytes: Metrics.page(model, stats))))
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: Metrics.page(model, stats) + (options.moreMetrics?() ?? []))))
         }
     }
 

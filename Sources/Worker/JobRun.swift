@@ -47,7 +47,7 @@ struct JobRun: Sendable {
 
     private func request(_ method: String, _ path: String, _ body: [UInt8], givesUpdates: Bool = false) -> LocalRequest {
         LocalRequest(
-            method: method, path: path, body: body, id: job.id, seed: StableHash.fnv1a64(job.id), progress: progress, givesUpdates: givesUpdates)
+            method: method, path: path, body: body, id: job.id, seed: StableHash.fnv1a64(job.id) ^ settings.seed, progress: progress, givesUpdates: givesUpdates)
     }
 
     // MARK: Requests to the API

@@ -31,6 +31,8 @@ package struct WorkerSettings: Sendable {
     package var stopGrace = 25.0
     /// Seconds of one engine step after which the engine counts as stuck.
     package var stuckAfter = 300.0
+    /// Mixed into the seeds of requests that give none.
+    package var seed: UInt64 = 0
     /// `X-Needletail-Cold-Start` of the first take: JSON.
     package var coldStart: String?
     /// Version of the SDK whose protocol this worker speaks.

@@ -44,7 +44,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let read: @Sendable () throws -> GatewayConfiguration = { [self] in try configuration(environment) }
         let settings = try read()
         let state = settings.stateDirectory ?? StoreFactory.stateDirectory(environment)
-        let store = try StoreFactory.open(settings.store ?? "sqlite:\(state)/\(demo && config == nil ? "demo" : "gateway").db")
+        let store = try await StoreFactory.open(settings.store ?? "sqlite:\(state)/\(demo && config == nil ? "demo" : "gateway").db")
         let processes = ProcessProvider(folder: "\(state)/workers")
         let factory = ProviderFactory(processes: processes)
         let wiring = GatewayServer.Wiring(

@@ -1,11 +1,12 @@
 import Hub
 import Jobs
+import PostgresStore
 import SQLiteStore
 
 /// Opens the job store that a text names: `sqlite:PATH` or `postgres://…`.
 enum StoreFactory {
-    static func open(_ text: String) throws -> any JobStore {
-        if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { throw SettingsError("postgres: not yet") }
+    static func open(_ text: String) async throws -> any JobStore {
+        if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { return try await PostgresStore(url: text) }
         guard text.hasPrefix("sqlite:") else {
             throw SettingsError("store: '\(text)' must be sqlite:PATH or postgres://USER@HOST/DATABASE")
         }

@@ -1,24 +1,11 @@
 import JSON
-import Tensors
 import Yams
 
 /// YAML files as JSON values, so that one reader checks what files and the admin API give.
 enum YAMLText {
     static func read(_ path: String) throws -> JSONValue {
-        let text: String
-        do {
-            let file = try MappedFile(path: path)
-            guard let decoded = String(validating: file.bytes, as: UTF8.self) else { throw SettingsError("\(path): it is not valid UTF-8") }
-            text = decoded
-        } catch let error as FileError {
-            throw SettingsError("\(error)")
-        }
-        do {
-            guard let root = try Yams.compose(yaml: text) else { return .object(JSONObject()) }
-            return try value(root, path, depth: 0)
-        } catch let error as YamlError {
-            throw SettingsError("\(path): \(error)")
-        }
+        guard let root = try YAMLFile.compose(path) else { return .object(JSONObject()) }
+        return try value(root, path, depth: 0)
     }
 
     private static func value(_ node: Node, _ path: String, depth: Int) throws -> JSONValue {

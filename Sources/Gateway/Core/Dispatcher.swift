@@ -1,5 +1,5 @@
 package import Jobs
-internal import Synchronization
+package import Synchronization
 package import WorkerProtocol
 
 /// Brings waiting jobs and waiting workers together.
@@ -35,7 +35,7 @@ package final class Dispatcher: Sendable {
         var jobs: [QueuedJob]
     }
 
-    package struct State {
+    struct State {
         var queues: [EndpointID: QueueMirror] = [:]
         var polls: [EndpointID: [Poll]] = [:]
         var workers: [WorkerID: WorkerSeat] = [:]
@@ -47,7 +47,7 @@ package final class Dispatcher: Sendable {
     /// Bytes of input kept in memory for one endpoint's waiting jobs.
     package static let payloadBudget = 64 << 20
 
-    package let state = Mutex(State())
+    let state = Mutex(State())
 
     // MARK: Queue
 

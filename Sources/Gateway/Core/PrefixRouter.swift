@@ -1,4 +1,4 @@
-internal import Jobs
+package import Jobs
 
 /// Sends requests that share a long prefix to the worker whose KV cache has it, within a load bound.
 ///
@@ -31,7 +31,7 @@ enum PrefixRouter {
 }
 
 /// Hashes of the prompts that a worker was given, the oldest forgotten first.
-struct SeenPrefixes: Sendable {
+package struct SeenPrefixes: Sendable {
     static let limit = 4096
     private var stamps: [UInt64: UInt64] = [:]
     private var clock: UInt64 = 0
