@@ -68,7 +68,11 @@ run() {
     b inspect --type image localhost/needletail-smollm2 > "$work/image.json"
     IMAGE_ROOT=$root IMAGE_JSON=$work/image.json \
         unshare --net --mount --pid --fork --kill-child --mount-proc="$root/proc" -- bash -c \
-        "ip link set lo up 2> /dev/null || python3 Scripts/image_run.py loopback; exec python3 Scripts/image_run.py try"
+        "set -e
+        mount -t tmpfs tmpfs '$root/dev'
+        for device in null zero full random urandom; do touch '$root/dev/'\$device; mount --bind /dev/\$device '$root/dev/'\$device; done
+        ip link set lo up 2> /dev/null || python3 Scripts/image_run.py loopback
+        exec python3 Scripts/image_run.py try"
 }
 
 sizes() {
