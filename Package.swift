@@ -90,9 +90,10 @@ let package = Package(
         .target(name: "CPostgres", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         room("PostgresStore", ["CPostgres", "Jobs"]),
         room("Scaling", ["Jobs"]),
+        .target(name: "CSpawn"),
         room(
             "Providers",
-            ["JSON", "Jobs"] + nio + [
+            ["CSpawn", "JSON", "Jobs"] + nio + [
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Logging", package: "swift-log"),

@@ -18,7 +18,7 @@ package struct Needletail: AsyncParsableCommand {
         version: "needletail \(Version.text)",
         subcommands: [
             Serve.self, Chat.self, Generate.self, Bench.self, Verify.self, Download.self, Inspect.self, Plan.self, QuantizeCommand.self, PerplexityCommand.self,
-            VersionCommand.self,
+            GatewayCommand.self, VersionCommand.self,
         ])
 
     package init() {}

@@ -1,1 +1,1 @@
-internal import Jobs
+package import Jobs

@@ -22,6 +22,7 @@ struct Responder: HTTPResponder {
     let options: ServerOptions
     let stats: ServerStats
     let logger: Logger
+    let service: AnswerService
     private let keys: APIKeys
     private let cors: CORS
 
@@ -30,6 +31,7 @@ struct Responder: HTTPResponder {
         self.options = options
         self.stats = stats
         self.logger = logger
+        service = AnswerService(model: model, options: options, stats: stats)
         keys = APIKeys(options.apiKeys)
         cors = CORS(options.cors)
     }
@@ -77,20 +79,16 @@ struct Responder: HTTPResponder {
         }
         switch route {
         case .completions, .chat: return try await generate(call, route)
-        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: return try await pool(call, route)
-        case .models: return json { ModelCard.list(model.cards, into: &$0) }
-        case .model: return try modelCard(call)
+        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: 
+            return Self.json(try await service.pool(route, try await body(of: call), call.caller))
+        case .models: return Self.json(service.models())
+        case .model: return Self.json(try service.modelCard(call.path))
         case .loadAdapter: return try await loadAdapter(call)
         case .unloadAdapter: return try await unloadAdapter(call)
-        case .tokenize: return try await tokenize(call)
-        case .detokenize: return try await detokenize(call)
+        case .tokenize: return Self.json(try service.tokenize(try await body(of: call), call.caller))
+        case .detokenize: return Self.json(try service.detokenize(try await body(of: call)))
         case .health, .ping: return try health()
-        case .version:
-            return json { writer in
-                writer.raw("{\"version\":")
-                writer.string(ServerVersion.text)
-                writer.raw("}")
-            }
+        case .version: return Self.json(service.version())
         case .load:
             return json { writer in
                 writer.raw("{\"server_load\":")

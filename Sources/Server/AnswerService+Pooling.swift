@@ -1,28 +1,25 @@
 internal import Engine
-internal import HTTPTypes
-internal import Hummingbird
-internal import HummingbirdCore
 internal import JSON
 internal import OpenAI
 internal import Step
 internal import Web
 
 /// Embeddings, classes, scores and rankings.
-extension Responder {
-    func pool(_ call: Call, _ route: Route) async throws(APIError) -> Response {
-        let bytes = try await body(of: call)
+extension AnswerService {
+    /// - Returns: the reply's JSON.
+    func pool(_ route: Route, _ bytes: [UInt8], _ caller: Caller) async throws(APIError) -> [UInt8] {
         if stats.isDraining { throw .overloaded("the server is shutting down") }
         switch route {
-        case .embeddings: return try await embeddings(call, try EmbeddingRequest(body: bytes))
-        case .classify: return try await classify(call, try ClassifyRequest(body: bytes))
-        case .pooling: return try await pooling(call, try PoolRequest(body: bytes))
-        case .score, .scoreV1: return try await score(call, try ScoreRequest(body: bytes))
-        default: return try await rerank(call, try RerankRequest(body: bytes))
+        case .embeddings: return try await embeddings(caller, try EmbeddingRequest(body: bytes))
+        case .classify: return try await classify(caller, try ClassifyRequest(body: bytes))
+        case .pooling: return try await pooling(caller, try PoolRequest(body: bytes))
+        case .score, .scoreV1: return try await score(caller, try ScoreRequest(body: bytes))
+        default: return try await rerank(caller, try RerankRequest(body: bytes))
         }
     }
 
-    private func embeddings(_ call: Call, _ request: EmbeddingRequest) async throws(APIError) -> Response {
-        let job = try PooledJob(self, call, request.fields, "embd-", "the Embeddings API") { !$0.isClassifier }
+    private func embeddings(_ caller: Caller, _ request: EmbeddingRequest) async throws(APIError) -> [UInt8] {
+        let job = try PooledJob(self, caller, request.fields, "embd-", "the Embeddings API") { !$0.isClassifier }
         var prefix = ""
         if let name = request.promptName {
             guard let text = job.pooled.prompts[name] else {
@@ -38,16 +35,16 @@ extension Responder {
         return job.reply(items) { $0.embeddings(rows, asBase64: request.fields.asBase64, into: &$1) }
     }
 
-    private func classify(_ call: Call, _ request: ClassifyRequest) async throws(APIError) -> Response {
-        let job = try PooledJob(self, call, request.fields, "classify-", "the Classification API") { $0.isClassifier }
+    private func classify(_ caller: Caller, _ request: ClassifyRequest) async throws(APIError) -> [UInt8] {
+        let job = try PooledJob(self, caller, request.fields, "classify-", "the Classification API") { $0.isClassifier }
         let items = try job.preparation.items(request.inputs, request.fields)
         var rows = try await job.rows(.sequence, items)
         for index in rows.indices { job.finish(&rows[index]) }
         return job.reply(items) { $0.classes(rows, labels: job.pooled.labels, into: &$1) }
     }
 
-    private func pooling(_ call: Call, _ request: PoolRequest) async throws(APIError) -> Response {
-        let job = try PooledJob(self, call, request.fields, "pool-", "the Pooling API") { _ in true }
+    private func pooling(_ caller: Caller, _ request: PoolRequest) async throws(APIError) -> [UInt8] {
+        let job = try PooledJob(self, caller, request.fields, "pool-", "the Pooling API") { _ in true }
         let task = request.task ?? (job.pooled.isClassifier ? .tokenClassify : .tokenEmbed)
         guard task.isClassification == job.pooled.isClassifier else {
             throw .invalid("this model \(job.pooled.purpose)", parameter: "task", value: task.rawValue)
@@ -65,14 +62,14 @@ extension Responder {
         return job.reply(items) { $0.pooling(rows, isTokenwise: task.isTokenwise, asBase64: request.fields.asBase64, into: &$1) }
     }
 
-    private func score(_ call: Call, _ request: ScoreRequest) async throws(APIError) -> Response {
-        let job = try PooledJob(self, call, request.fields, "score-", "the Score API", Self.canScore)
+    private func score(_ caller: Caller, _ request: ScoreRequest) async throws(APIError) -> [UInt8] {
+        let job = try PooledJob(self, caller, request.fields, "score-", "the Score API", Self.canScore)
         let (scores, items) = try await job.scores(request.queries, request.documents)
         return job.reply(items) { $0.scores(scores, into: &$1) }
     }
 
-    private func rerank(_ call: Call, _ request: RerankRequest) async throws(APIError) -> Response {
-        let job = try PooledJob(self, call, request.fields, "rerank-", "the Rerank API", Self.canScore)
+    private func rerank(_ caller: Caller, _ request: RerankRequest) async throws(APIError) -> [UInt8] {
+        let job = try PooledJob(self, caller, request.fields, "rerank-", "the Rerank API", Self.canScore)
         let (scores, items) = try await job.scores([request.query], request.documents)
         // Equal scores stay in the order of the request.
         let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
@@ -88,8 +85,8 @@ extension Responder {
 private struct PooledJob {
     let pooled: PooledModel
     let preparation: Preparation
-    private let responder: Responder
-    private let call: Call
+    private let service: AnswerService
+    private let caller: Caller
     private let fields: PooledFields
     private let name: String
     private let loraID: Int32?
@@ -97,29 +94,29 @@ private struct PooledJob {
 
     /// - Parameter isFit: whether a pooling model can answer the route.
     init(
-        _ responder: Responder, _ call: Call, _ fields: PooledFields, _ prefix: String, _ route: String, _ isFit: (PooledModel) -> Bool
+        _ service: AnswerService, _ caller: Caller, _ fields: PooledFields, _ prefix: String, _ route: String, _ isFit: (PooledModel) -> Bool
     ) throws(APIError) {
-        (name, loraID) = try responder.model.resolve(fields.model)
-        guard let pooled = responder.model.pooled else { throw .wrongTask(route, model: name, does: "generates text") }
+        (name, loraID) = try service.model.resolve(fields.model)
+        guard let pooled = service.model.pooled else { throw .wrongTask(route, model: name, does: "generates text") }
         guard isFit(pooled) else { throw .wrongTask(route, model: name, does: pooled.purpose) }
         self.pooled = pooled
-        self.responder = responder
-        self.call = call
+        self.service = service
+        self.caller = caller
         self.fields = fields
-        preparation = responder.preparation(call, bodyID: fields.requestID)
+        preparation = service.preparation(caller, bodyID: fields.requestID)
         id = prefix + preparation.requestID
     }
 
     /// Runs texts in the engine; the client's going away cancels them.
     func rows(_ pooling: PoolingRequest, _ items: [PooledItem]) async throws(APIError) -> [[Float]] {
-        let watch = await call.connectionWatch()
-        let run = PooledRun(responder.model, pooling, fields, loraID: loraID, priority: preparation.priority, responder.options)
-        let ticket = ServerStats.LoadTicket(responder.stats)
+        let watch = await caller.watch()
+        let run = PooledRun(service.model, pooling, fields, loraID: loraID, priority: preparation.priority, service.options)
+        let ticket = ServerStats.LoadTicket(service.stats)
         defer {
             watch.clear()
             withExtendedLifetime(ticket) {}
         }
-        watch.onClose { [stats = responder.stats] in
+        watch.onClose { [stats = service.stats] in
             stats.clientDisconnected()
             run.cancel()
         }
@@ -173,9 +170,9 @@ private struct PooledJob {
         return (scores, items)
     }
 
-    func reply(_ items: [PooledItem], _ write: (PooledWriter, inout JSONWriter) -> Void) -> Response {
+    func reply(_ items: [PooledItem], _ write: (PooledWriter, inout JSONWriter) -> Void) -> [UInt8] {
         let pooledWriter = PooledWriter(
             id: id, model: name, created: WallClock.secondsSince1970, promptTokens: items.reduce(0) { $0 + $1.ids.count })
-        return responder.json { write(pooledWriter, &$0) }
+        return AnswerService.json { write(pooledWriter, &$0) }
     }
 }

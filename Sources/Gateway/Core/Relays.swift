@@ -1,0 +1,107 @@
+internal import JSON
+internal import Jobs
+internal import Synchronization
+internal import WorkerProtocol
+
+/// Streams that run through this gateway to a client that is connected here: chunks go straight from the worker's post to the client's
+/// connection, without a turn through the store.
+final class Relays: Sendable {
+    private struct Relay {
+        var worker: WorkerID?
+        var attempt = 0
+        /// Index of the next chunk.
+        var next = 0
+        /// Chunks that a worker without numbers has posted in this attempt.
+        var posted = 0
+        var resume = ResumeState()
+        /// Whether every chunk so far came with what another worker needs.
+        var isResumable = true
+    }
+
+    enum Answer: Sendable, Equatable {
+        /// The client is not connected here.
+        case elsewhere
+        /// The worker does not have the job (any more).
+        case fenced
+        /// - fresh: chunks that were new, with their final places.
+        case taken(fresh: [JobChunk])
+    }
+
+    private let state = Mutex<[JobID: Relay]>([:])
+
+    func open(_ id: JobID) { state.withLock { $0[id] = Relay() } }
+    func close(_ id: JobID) { state.withLock { $0[id] = nil } }
+    func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
+    var count: Int { state.withLock { $0.count } }
+
+    /// The job has been handed to a worker.
+    func begin(_ id: JobID, _ worker: WorkerID, attempt: Int) {
+        state.withLock { relays in
+            relays[id]?.worker = worker
+            relays[id]?.attempt = attempt
+            relays[id]?.posted = 0
+        }
+    }
+
+    /// Where the job stands, for the next worker; nil: at the beginning.
+    func resume(_ id: JobID) -> ResumeState? {
+        state.withLock { relays in
+            guard let relay = relays[id], relay.next > 0, relay.isResumable else { return nil }
+            return relay.resume
+        }
+    }
+
+    /// Whether another worker could go on where this one stopped without the client noticing.
+    func canGoOn(_ id: JobID) -> Bool {
+        state.withLock { relays in
+            guard let relay = relays[id] else { return true }
+            return relay.next == 0 || relay.isResumable
+        }
+    }
+
+    /// - Parameter attempt: nil from workers that do not number their chunks.
+    func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
+        state.withLock { relays -> Answer in
+            guard var relay = relays[id] else { return .elsewhere }
+            guard relay.worker == worker, attempt == nil || attempt == relay.attempt else { return .fenced }
+            var fresh: [JobChunk] = []
+            for var chunk in chunks {
+                if !isPlaced {
+                    chunk.index = relay.posted
+                    relay.posted += 1
+                }
+                guard chunk.index == relay.next else { continue }
+                relay.next += 1
+                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
+                    relay.resume.add(delta)
+                } else {
+                    relay.isResumable = false
+                }
+                fresh.append(chunk)
+            }
+            relays[id] = relay
+            return .taken(fresh: fresh)
+        }
+    }
+
+    /// Chunks that came through another gateway, read from the store.
+    /// - Returns: index of the first that is missing here.
+    func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
+
+    func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> [JobChunk] {
+        state.withLock { relays in
+            guard var relay = relays[id] else { return [] }
+            let fresh = chunks.filter { $0.index >= relay.next }
+            for chunk in fresh {
+                relay.next = chunk.index + 1
+                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
+                    relay.resume.add(delta)
+                } else {
+                    relay.isResumable = false
+                }
+            }
+            relays[id] = relay
+            return fresh
+        }
+    }
+}
