@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -31,7 +32,8 @@ class Container:
     def __init__(self, root, config, arguments, environment=()):
         self.root = root
         self.user, _, self.group = config["User"].partition(":")
-        self.environment = dict(entry.split("=", 1) for entry in config["Env"]) | dict(environment)
+        # tini is not process 1 of this name space; so that it reaps orphans all the same:
+        self.environment = dict(entry.split("=", 1) for entry in config["Env"]) | {"TINI_SUBREAPER": "1"} | dict(environment)
         self.directory = config.get("WorkingDir") or "/"
         self.process = self.start(config["Entrypoint"] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -126,6 +128,57 @@ def worker(root, config):
         sys.exit(1)
 
 
+def ask(path, key=None, body=None):
+    """Status and JSON of an answer of the gateway."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(f"http://127.0.0.1:8080{path}", json.dumps(body).encode() if body else None, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        sys.exit(f"image_run: {what}: found {found}, expected {wanted}")
+
+
+def gateway(root, config, with_worker):
+    """The gateway with compose's own gateway.yaml, but for the store; a worker with compose's own addresses does a job for it."""
+    with open("deploy/compose/gateway.yaml") as source, open(os.path.join(root, "var/lib/needletail/gateway.yaml"), "w") as target:
+        target.write(source.read())
+    keys = {f"NEEDLETAIL_{role.upper()}_KEY": f"nt_{role}_{os.urandom(16).hex()}" for role in ("client", "worker", "admin")}
+    container = Container(
+        root, config, ["gateway", "--config", "/var/lib/needletail/gateway.yaml", "--store", "sqlite:/var/lib/needletail/gateway.db"], keys.items())
+    wait_for("http://127.0.0.1:8080/ping", container)
+    client = keys["NEEDLETAIL_CLIENT_KEY"]
+    expect("/health without a key", ask("/v2/chat/health")[0], 401)
+    status, job = ask("/v2/chat/run", client, {"input": {"prompt": "Swifts are", "sampling_params": {"max_tokens": 8, "temperature": 0}}})
+    expect("/run", (status, job["status"]), (200, "IN_QUEUE"))
+    print(f"gateway: queued {job['id']}; {ask('/v2/chat/health', client)[1]['jobs']}")
+    if with_worker:
+        with open("deploy/compose/compose.yaml") as file:
+            addresses = dict(re.findall(r"(RUNPOD_WEBHOOK_\w+): (\S+)", file.read()))
+        environment = {name: url.replace("$$", "$").replace("//gateway:", "//127.0.0.1:") for name, url in addresses.items()}
+        environment |= {"RUNPOD_AI_API_KEY": keys["NEEDLETAIL_WORKER_KEY"], "RUNPOD_ENDPOINT_ID": "chat", "PORT_HEALTH": "8001"}
+        began = time.monotonic()
+        taker = Container(root, config, ["worker"], environment.items())
+        while (state := ask(f"/v2/chat/status/{job['id']}", client)[1])["status"] in ("IN_QUEUE", "IN_PROGRESS"):
+            if taker.process.poll() is not None or time.monotonic() - began > 120:
+                taker.process.kill()
+                sys.exit(f"image_run: the worker did not do the job: {state}\n{taker.process.stdout.read()}")
+            time.sleep(0.05)
+        print(f"gateway and worker: {state['status']} {time.monotonic() - began:.2f} s after the worker's start: {json.dumps(state['output'])[:200]}")
+        expect("the job", state["status"], "COMPLETED")
+        with urllib.request.urlopen("http://127.0.0.1:8001/health", timeout=10) as answer:
+            expect("the worker's /health", answer.status, 200)
+        code, output = taker.stop()
+        expect(f"the worker's end\n{output}", code, 0)
+    code, output = container.stop()
+    expect(f"the gateway's end\n{output}", code, 0)
+
+
 def main():
     if sys.argv[1:] == ["loopback"]:
         return loopback_up()
@@ -137,11 +190,17 @@ def main():
     with open(os.path.join(root, "local_model_args.json")) as file:
         model = json.load(file)["MODEL_NAME"]
     serve(root, config, model)
-    has_worker = subprocess.run(["chroot", root, "/usr/local/bin/needletail", "worker", "--help"], capture_output=True).returncode == 0
-    if has_worker:
+    def has(command):
+        shown = subprocess.run(["chroot", root, "/usr/local/bin/needletail", command, "--help"], capture_output=True, text=True).stdout
+        return f"USAGE: needletail {command}" in shown
+
+    if has("worker"):
         worker(root, config)
-    else:
-        print("worker: this binary has no such command; not tried")
+    if has("gateway"):
+        gateway(root, config, with_worker=has("worker"))
+    for command in ("worker", "gateway"):
+        if not has(command):
+            print(f"{command}: this binary has no such command; not tried")
 
 
 main()
