@@ -146,6 +146,17 @@ let package = Package(
         tests("Templates", ["JSON", "Templates"]),
         tests("Jobs", ["JSON", "Jobs"]),
         tests("WorkerProtocol", ["JSON", "WorkerProtocol"]),
+        tests("Store", ["Jobs", "JSON", "PostgresStore", "SQLiteStore"]),
+        tests("Scaling", ["Jobs", "Scaling"]),
+        tests(
+            "Providers",
+            ["JSON", "Jobs", "Providers", .product(name: "Logging", package: "swift-log"), .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        tests(
+            "Gateway",
+            [
+                "Gateway", "JSON", "Jobs", "Providers", "SQLiteStore", "Scaling", "WorkerProtocol",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "Logging", package: "swift-log"),
+            ] + nio),
         tests("Progress", ["Progress"]),
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
         tests("Compute", ["AllocationCounter", "CKernels", "Compute", "Step", "Tensors"]),

@@ -1,6 +1,6 @@
 import Glibc
 import Jobs
-//import PostgresStore
+import PostgresStore
 import SQLiteStore
 
 /// Measures a job store: `store-bench sqlite:PATH|postgres://… [submit|whole|all|submit-for-ever] [callers] [seconds]`.
@@ -37,7 +37,7 @@ import SQLiteStore
 
     static func open(_ place: String) async throws -> any JobStore {
         if place.hasPrefix("sqlite:") { return try SQLiteStore(path: String(place.dropFirst(7))) }
-        throw StoreError.broken("not yet")
+        return try await PostgresStore(url: place)
     }
 
     func newJob() -> NewJob {

@@ -1,14 +1,14 @@
-internal import Jobs
+package import Jobs
 internal import Synchronization
-internal import WorkerProtocol
+package import WorkerProtocol
 
 /// Brings waiting jobs and waiting workers together.
 ///
 /// Its lists are hints: who gets a job is decided by the store, and what is found to be wrong is dropped. Nothing here waits; what a match sets off
 /// is started by the caller with `matches`.
-final class Dispatcher: Sendable {
+package final class Dispatcher: Sendable {
     /// A worker's open request for jobs.
-    struct Poll: Sendable {
+    package struct Poll: Sendable {
         let id: Int
         let worker: WorkerID
         let endpoint: EndpointID
@@ -17,25 +17,25 @@ final class Dispatcher: Sendable {
         let box: Mailbox<PollAnswer>
     }
 
-    enum PollAnswer: Sendable {
+    package enum PollAnswer: Sendable {
         case jobs([HandOut])
         /// Nothing to be had: answer 204.
         case nothing
     }
 
     /// A job on its way to a worker.
-    struct HandOut: Sendable {
+    package struct HandOut: Sendable {
         var job: Job
         /// JSON text of the job as the worker gets it.
         var message: [UInt8]
     }
 
-    struct Match: Sendable {
+    package struct Match: Sendable {
         var poll: Poll
         var jobs: [QueuedJob]
     }
 
-    struct State {
+    package struct State {
         var queues: [EndpointID: QueueMirror] = [:]
         var polls: [EndpointID: [Poll]] = [:]
         var workers: [WorkerID: WorkerSeat] = [:]
@@ -45,14 +45,14 @@ final class Dispatcher: Sendable {
     }
 
     /// Bytes of input kept in memory for one endpoint's waiting jobs.
-    static let payloadBudget = 64 << 20
+    package static let payloadBudget = 64 << 20
 
-    let state = Mutex(State())
+    package let state = Mutex(State())
 
     // MARK: Queue
 
     /// - Returns: hand-outs that this makes possible.
-    func enqueue(_ job: QueuedJob, toFront: Bool = false) -> [Match] {
+    package func enqueue(_ job: QueuedJob, toFront: Bool = false) -> [Match] {
         state.withLock { state in
             var job = job
             if state.queues[job.job.endpoint, default: QueueMirror()].payloadByteCount > Self.payloadBudget { job.payload = nil }
@@ -61,11 +61,11 @@ final class Dispatcher: Sendable {
         }
     }
 
-    func dequeue(_ id: JobID, _ endpoint: EndpointID) { state.withLock { _ = $0.queues[endpoint]?.remove(id) } }
+    package func dequeue(_ id: JobID, _ endpoint: EndpointID) { state.withLock { _ = $0.queues[endpoint]?.remove(id) } }
 
     /// Makes the mirror hold what the store holds.
     /// - Parameter jobs: all that wait, oldest first.
-    func resynchronise(_ endpoint: EndpointID, _ jobs: [Job], isComplete: Bool) -> [Match] {
+    package func resynchronise(_ endpoint: EndpointID, _ jobs: [Job], isComplete: Bool) -> [Match] {
         state.withLock { state in
             var queue = state.queues[endpoint] ?? QueueMirror()
             if isComplete {
@@ -81,7 +81,7 @@ final class Dispatcher: Sendable {
     // MARK: Polls
 
     /// - Returns: nil where the worker must not have jobs.
-    func openPoll(_ worker: WorkerID, _ endpoint: EndpointID, wanted: Int) -> (poll: Poll, matches: [Match])? {
+    package func openPoll(_ worker: WorkerID, _ endpoint: EndpointID, wanted: Int) -> (poll: Poll, matches: [Match])? {
         state.withLock { state in
             guard let seat = state.workers[worker], seat.isOpen else { return nil }
             state.workers[worker]?.largestBatch = max(seat.largestBatch, wanted)
@@ -93,7 +93,7 @@ final class Dispatcher: Sendable {
     }
 
     /// Puts a poll back whose jobs turned out to be taken.
-    func reopen(_ poll: Poll) -> [Match] {
+    package func reopen(_ poll: Poll) -> [Match] {
         state.withLock { state in
             state.polls[poll.endpoint, default: []].append(poll)
             return Self.match(poll.endpoint, &state)
@@ -101,7 +101,7 @@ final class Dispatcher: Sendable {
     }
 
     /// - Returns: whether the poll was still waiting; if not, an answer is on its way to its box.
-    func closePoll(_ poll: Poll) -> Bool {
+    package func closePoll(_ poll: Poll) -> Bool {
         state.withLock { state in
             guard let place = state.polls[poll.endpoint]?.firstIndex(where: { $0.id == poll.id }) else { return false }
             state.polls[poll.endpoint]?.remove(at: place)
@@ -110,7 +110,7 @@ final class Dispatcher: Sendable {
     }
 
     /// Answers a worker's open polls with nothing: it is being stopped.
-    func dismissPolls(of worker: WorkerID) {
+    package func dismissPolls(of worker: WorkerID) {
         let polls = state.withLock { state -> [Poll] in
             guard let endpoint = state.workers[worker]?.record.endpoint else { return [] }
             let gone = state.polls[endpoint]?.filter { $0.worker == worker } ?? []
@@ -154,9 +154,9 @@ final class Dispatcher: Sendable {
 
     // MARK: Workers
 
-    func seat(_ worker: WorkerID) -> WorkerSeat? { state.withLock { $0.workers[worker] } }
+    package func seat(_ worker: WorkerID) -> WorkerSeat? { state.withLock { $0.workers[worker] } }
 
-    func update<Value>(_ worker: WorkerID, _ change: (inout WorkerSeat) -> Value) -> Value? {
+    package func update<Value>(_ worker: WorkerID, _ change: (inout WorkerSeat) -> Value) -> Value? {
         state.withLock { state in
             guard var seat = state.workers[worker] else { return nil }
             defer { state.workers[worker] = seat }
@@ -164,25 +164,25 @@ final class Dispatcher: Sendable {
         }
     }
 
-    func insert(_ record: WorkerRecord) {
+    package func insert(_ record: WorkerRecord) {
         state.withLock { state in
             if state.workers[record.id] == nil { state.workers[record.id] = WorkerSeat(record: record) }
         }
     }
 
-    func remove(_ worker: WorkerID) {
+    package func remove(_ worker: WorkerID) {
         state.withLock { state in
             state.workers[worker] = nil
             state.stopWaiters[worker] = nil
         }
     }
 
-    func seats(_ endpoint: EndpointID? = nil) -> [WorkerSeat] {
+    package func seats(_ endpoint: EndpointID? = nil) -> [WorkerSeat] {
         state.withLock { state in state.workers.values.filter { endpoint == nil || $0.record.endpoint == endpoint } }
     }
 
     /// The job is a worker's now.
-    func assign(_ job: Job, to worker: WorkerID, at now: Timestamp) {
+    package func assign(_ job: Job, to worker: WorkerID, at now: Timestamp) {
         state.withLock { state in
             state.workers[worker]?.held[job.id] = .init(
                 attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin)
@@ -192,7 +192,7 @@ final class Dispatcher: Sendable {
 
     /// The worker has the job no more.
     /// - Parameter isDone: it did it.
-    func release(_ job: JobID, from worker: WorkerID, isDone: Bool, at now: Timestamp) {
+    package func release(_ job: JobID, from worker: WorkerID, isDone: Bool, at now: Timestamp) {
         state.withLock { state in
             guard state.workers[worker]?.held.removeValue(forKey: job) != nil else { return }
             if isDone { state.workers[worker]?.record.jobsDone += 1 }
@@ -203,7 +203,7 @@ final class Dispatcher: Sendable {
     // MARK: Stop channel
 
     /// Tells the worker to stop a job.
-    func stop(_ job: JobID, on worker: WorkerID) {
+    package func stop(_ job: JobID, on worker: WorkerID) {
         let waiter = state.withLock { state -> Mailbox<[JobID]>? in
             guard state.workers[worker] != nil else { return nil }
             if let waiter = state.stopWaiters[worker] { return waiter }
@@ -214,7 +214,7 @@ final class Dispatcher: Sendable {
     }
 
     /// - Returns: jobs to stop that have piled up, else the box in which they will come.
-    func openStopPoll(_ worker: WorkerID) -> (stops: [JobID], box: Mailbox<[JobID]>) {
+    package func openStopPoll(_ worker: WorkerID) -> (stops: [JobID], box: Mailbox<[JobID]>) {
         state.withLock { state in
             let box = Mailbox<[JobID]>()
             let stops = state.workers[worker]?.stops ?? []
@@ -225,7 +225,7 @@ final class Dispatcher: Sendable {
     }
 
     /// - Parameter unsent: stops that came when the worker was gone.
-    func closeStopPoll(_ worker: WorkerID, _ box: Mailbox<[JobID]>, unsent: [JobID] = []) {
+    package func closeStopPoll(_ worker: WorkerID, _ box: Mailbox<[JobID]>, unsent: [JobID] = []) {
         state.withLock { state in
             if state.stopWaiters[worker] === box { state.stopWaiters[worker] = nil }
             state.workers[worker]?.stops += unsent
@@ -234,18 +234,18 @@ final class Dispatcher: Sendable {
 
     // MARK: Figures
 
-    struct QueueFigures: Sendable {
+    package struct QueueFigures: Sendable {
         var inQueue = 0
         var lowPriority = 0
         var oldestQueuedAt: Timestamp?
     }
 
-    func figures(_ endpoint: EndpointID) -> QueueFigures {
+    package func figures(_ endpoint: EndpointID) -> QueueFigures {
         state.withLock { state in
             guard let queue = state.queues[endpoint] else { return QueueFigures() }
             return QueueFigures(inQueue: queue.count, lowPriority: queue.lowPriorityCount, oldestQueuedAt: queue.oldestQueuedAt)
         }
     }
 
-    func setMaxConcurrency(_ limits: [EndpointID: Int]) { state.withLock { $0.maxConcurrency = limits } }
+    package func setMaxConcurrency(_ limits: [EndpointID: Int]) { state.withLock { $0.maxConcurrency = limits } }
 }

@@ -1,8 +1,8 @@
-internal import NIOCore
+package import NIOCore
 internal import Synchronization
 
 /// Items for one reader, which takes whatever has come together at once and may give up waiting at a deadline.
-final class Mailbox<Item: Sendable>: Sendable {
+package final class Mailbox<Item: Sendable>: Sendable {
     private struct State {
         var items: [Item] = []
         var isClosed = false
@@ -16,7 +16,7 @@ final class Mailbox<Item: Sendable>: Sendable {
 
     /// - Returns: false if the box is closed: nobody will get the item.
     @discardableResult
-    func put(_ item: Item) -> Bool {
+    package func put(_ item: Item) -> Bool {
         wake { state in
             if !state.isClosed { state.items.append(item) }
             return !state.isClosed
@@ -24,15 +24,15 @@ final class Mailbox<Item: Sendable>: Sendable {
     }
 
     /// The reader gets what is there and then, always at once, nothing.
-    func close() { wake { $0.isClosed = true } }
+    package func close() { wake { $0.isClosed = true } }
 
-    var isClosed: Bool { state.withLock { $0.isClosed } }
+    package var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// All items since the last call; empty when the deadline has passed or the box is closed. One caller at a time.
     /// - Parameters:
     ///   - deadline: nil waits for ever.
     ///   - eventLoop: keeps the time.
-    func take(until deadline: NIODeadline?, on eventLoop: any EventLoop) async -> [Item] {
+    package func take(until deadline: NIODeadline?, on eventLoop: any EventLoop) async -> [Item] {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let wait: Int? = state.withLock { state in
                 guard state.items.isEmpty, !state.isClosed else { return nil }

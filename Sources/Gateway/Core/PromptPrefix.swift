@@ -1,13 +1,13 @@
-internal import JSON
+package import JSON
 
 /// Chained hashes of the leading text of a job's prompt: `prompt`, or the contents of `messages`, also inside `openai_input`.
-enum PromptPrefix {
-    static let blockByteCount = 256
+package enum PromptPrefix {
+    package static let blockByteCount = 256
     /// More says nothing new about where to send it.
-    static let maxBlocks = 64
+    package static let maxBlocks = 64
 
     /// - Parameter input: JSON text of the job's input. Anything that has no prompt gives no hashes.
-    static func hashes(_ input: [UInt8]) -> [UInt64] {
+    package static func hashes(_ input: [UInt8]) -> [UInt64] {
         // Cheap refusal: no block would be full.
         guard input.count > blockByteCount else { return [] }
         var text = Text()

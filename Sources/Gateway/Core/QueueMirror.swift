@@ -1,17 +1,17 @@
-internal import Jobs
+package import Jobs
 
 /// A waiting job as the dispatcher sees it.
-struct QueuedJob: Sendable {
-    var job: Job
+package struct QueuedJob: Sendable {
+    package var job: Job
     /// Kept for jobs that came in here while memory allows; else read from the store when the job is handed out.
-    var payload: JobPayload?
+    package var payload: JobPayload?
 
-    var id: JobID { job.id }
+    package var id: JobID { job.id }
 }
 
 /// The jobs of one endpoint that wait, as far as this gateway knows: a hint, the store decides who gets one. Jobs of normal priority go first, each kind
 /// in the order in which it came.
-struct QueueMirror: Sendable {
+package struct QueueMirror: Sendable {
     private struct Line {
         var jobs: [QueuedJob] = []
         var head = 0
@@ -46,10 +46,10 @@ struct QueueMirror: Sendable {
     private(set) var payloadByteCount = 0
 
     /// Waiting jobs.
-    var count: Int { present.count }
+    package var count: Int { present.count }
     private(set) var lowPriorityCount = 0
     /// When the first job of normal priority entered the queue.
-    var oldestQueuedAt: Timestamp? {
+    package var oldestQueuedAt: Timestamp? {
         var place = normal.head
         while place < normal.jobs.count {
             if present[normal.jobs[place].id] != nil { return normal.jobs[place].job.queuedAt }
@@ -58,10 +58,10 @@ struct QueueMirror: Sendable {
         return nil
     }
 
-    func contains(_ id: JobID) -> Bool { present[id] != nil }
+    package func contains(_ id: JobID) -> Bool { present[id] != nil }
 
     /// - Parameter toFront: for jobs that come back.
-    mutating func push(_ job: QueuedJob, toFront: Bool = false) {
+    package mutating func push(_ job: QueuedJob, toFront: Bool = false) {
         guard present[job.id] == nil else { return }
         let isLow = job.job.policy.lowPriority
         present[job.id] = isLow
@@ -70,7 +70,7 @@ struct QueueMirror: Sendable {
         if isLow { low.push(job, toFront: toFront) } else { normal.push(job, toFront: toFront) }
     }
 
-    mutating func pop() -> QueuedJob? {
+    package mutating func pop() -> QueuedJob? {
         while let job = normal.pop() ?? low.pop() {
             payloadByteCount -= job.payload?.input.count ?? 0
             if remove(job.id) { return job }
@@ -80,11 +80,11 @@ struct QueueMirror: Sendable {
 
     /// The job waits no more. Its place in line goes when its turn comes.
     @discardableResult
-    mutating func remove(_ id: JobID) -> Bool {
+    package mutating func remove(_ id: JobID) -> Bool {
         guard let isLow = present.removeValue(forKey: id) else { return false }
         if isLow { lowPriorityCount -= 1 }
         return true
     }
 
-    var ids: Set<JobID> { Set(present.keys) }
+    package var ids: Set<JobID> { Set(present.keys) }
 }

@@ -1,11 +1,11 @@
-internal import JSON
-internal import Jobs
+package import JSON
+package import Jobs
 internal import Synchronization
-internal import WorkerProtocol
+package import WorkerProtocol
 
 /// Streams that run through this gateway to a client that is connected here: chunks go straight from the worker's post to the client's
 /// connection, without a turn through the store.
-final class Relays: Sendable {
+package final class Relays: Sendable {
     private struct Relay {
         var worker: WorkerID?
         var attempt = 0
@@ -18,7 +18,7 @@ final class Relays: Sendable {
         var isResumable = true
     }
 
-    enum Answer: Sendable, Equatable {
+    package enum Answer: Sendable, Equatable {
         /// The client is not connected here.
         case elsewhere
         /// The worker does not have the job (any more).
@@ -29,13 +29,13 @@ final class Relays: Sendable {
 
     private let state = Mutex<[JobID: Relay]>([:])
 
-    func open(_ id: JobID) { state.withLock { $0[id] = Relay() } }
-    func close(_ id: JobID) { state.withLock { $0[id] = nil } }
-    func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
-    var count: Int { state.withLock { $0.count } }
+    package func open(_ id: JobID) { state.withLock { $0[id] = Relay() } }
+    package func close(_ id: JobID) { state.withLock { $0[id] = nil } }
+    package func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
+    package var count: Int { state.withLock { $0.count } }
 
     /// The job has been handed to a worker.
-    func begin(_ id: JobID, _ worker: WorkerID, attempt: Int) {
+    package func begin(_ id: JobID, _ worker: WorkerID, attempt: Int) {
         state.withLock { relays in
             relays[id]?.worker = worker
             relays[id]?.attempt = attempt
@@ -44,7 +44,7 @@ final class Relays: Sendable {
     }
 
     /// Where the job stands, for the next worker; nil: at the beginning.
-    func resume(_ id: JobID) -> ResumeState? {
+    package func resume(_ id: JobID) -> ResumeState? {
         state.withLock { relays in
             guard let relay = relays[id], relay.next > 0, relay.isResumable else { return nil }
             return relay.resume
@@ -52,7 +52,7 @@ final class Relays: Sendable {
     }
 
     /// Whether another worker could go on where this one stopped without the client noticing.
-    func canGoOn(_ id: JobID) -> Bool {
+    package func canGoOn(_ id: JobID) -> Bool {
         state.withLock { relays in
             guard let relay = relays[id] else { return true }
             return relay.next == 0 || relay.isResumable
@@ -60,7 +60,7 @@ final class Relays: Sendable {
     }
 
     /// - Parameter attempt: nil from workers that do not number their chunks.
-    func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
+    package func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
         state.withLock { relays -> Answer in
             guard var relay = relays[id] else { return .elsewhere }
             guard relay.worker == worker, attempt == nil || attempt == relay.attempt else { return .fenced }
@@ -86,9 +86,9 @@ final class Relays: Sendable {
 
     /// Chunks that came through another gateway, read from the store.
     /// - Returns: index of the first that is missing here.
-    func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
+    package func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
 
-    func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> [JobChunk] {
+    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> [JobChunk] {
         state.withLock { relays in
             guard var relay = relays[id] else { return [] }
             let fresh = chunks.filter { $0.index >= relay.next }

@@ -1,8 +1,8 @@
-internal import Jobs
+package import Jobs
 
 /// A worker as the dispatcher sees it.
-struct WorkerSeat: Sendable {
-    struct Held: Sendable {
+package struct WorkerSeat: Sendable {
+    package struct Held: Sendable {
         var attempt: Int
         var takenAt: Timestamp
         /// When the job has run too long.
@@ -12,40 +12,40 @@ struct WorkerSeat: Sendable {
         var origin: JobOrigin
     }
 
-    var record: WorkerRecord
-    var held: [JobID: Held] = [:]
+    package var record: WorkerRecord
+    package var held: [JobID: Held] = [:]
     /// Jobs that it is to stop, until it has been told.
-    var stops: [JobID] = []
+    package var stops: [JobID] = []
     /// The most jobs it has asked for at once.
-    var largestBatch = 1
-    var idleSince: Timestamp?
-    var seen = SeenPrefixes()
+    package var largestBatch = 1
+    package var idleSince: Timestamp?
+    package var seen = SeenPrefixes()
     /// When the record was last written.
-    var savedAt = Timestamp(milliseconds: 0)
-    var changedSinceSave = false
-    var previousPing: Timestamp?
+    package var savedAt = Timestamp(milliseconds: 0)
+    package var changedSinceSave = false
+    package var previousPing: Timestamp?
     /// Jobs that it was told to stop and still names in its pings, and since when.
-    var lingering: [JobID: Timestamp] = [:]
+    package var lingering: [JobID: Timestamp] = [:]
     /// When it got room, if it had to wait for that.
-    var loadingSince: Timestamp?
+    package var loadingSince: Timestamp?
     /// Asked to end.
-    var isStopping = false
+    package var isStopping = false
     /// Why it was asked to end is our own wish, not a failure of the worker.
-    var wasAsked = false
+    package var wasAsked = false
     /// Phases of its start as JSON text, as our own worker tells them.
-    var coldStart: String?
+    package var coldStart: String?
 
-    init(record: WorkerRecord) { self.record = record }
+    package init(record: WorkerRecord) { self.record = record }
 
-    var isOpen: Bool { record.state == .initializing || record.state == .idle || record.state == .running }
+    package var isOpen: Bool { record.state == .initializing || record.state == .idle || record.state == .running }
 
     /// Notes a sign of life and what it means for the state.
-    mutating func sawLife(at now: Timestamp) {
+    package mutating func sawLife(at now: Timestamp) {
         record.seenAt = now
         refreshState(at: now)
     }
 
-    mutating func refreshState(at now: Timestamp) {
+    package mutating func refreshState(at now: Timestamp) {
         guard record.readyAt != nil, record.state == .initializing || record.state == .idle || record.state == .running else { return }
         let state: WorkerState = held.isEmpty ? .idle : .running
         if state == .idle, idleSince == nil { idleSince = now }

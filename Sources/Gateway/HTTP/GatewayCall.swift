@@ -84,11 +84,11 @@ extension HTTPField.Name {
 }
 
 /// A refusal as the job API's clients read it: `{"error": "<text>"}`.
-struct ClientError: Error, Sendable {
-    var status: Int
-    var message: String
+package struct ClientError: Error, Sendable {
+    package var status: Int
+    package var message: String
     /// Seconds after which to try again.
-    var retryAfter: Int?
+    package var retryAfter: Int?
 
     static func bad(_ message: String) -> ClientError { ClientError(status: 400, message: message) }
     static let unauthorized = ClientError(status: 401, message: "unauthorized")

@@ -1,18 +1,18 @@
-internal import JSON
-internal import Jobs
+package import JSON
+package import Jobs
 
 /// The body of `/run` and `/runsync`: `{"input": …, "webhook": …, "policy": {…}, …}`.
-struct JobRequest {
+package struct JobRequest {
     /// JSON text.
-    var input: [UInt8]
-    var webhook: String?
+    package var input: [UInt8]
+    package var webhook: String?
     /// JSON text of an object with every other member, for the worker; nil where there is none.
-    var extras: [UInt8]?
-    var executionTimeout: Int?
-    var timeToLive: Int?
-    var lowPriority = false
+    package var extras: [UInt8]?
+    package var executionTimeout: Int?
+    package var timeToLive: Int?
+    package var lowPriority = false
 
-    init(_ body: [UInt8]) throws(ClientError) {
+    package init(_ body: [UInt8]) throws(ClientError) {
         var input: [UInt8]?
         var webhook: JSONValue?
         var policy: JSONValue?

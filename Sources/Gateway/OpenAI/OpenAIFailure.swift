@@ -1,17 +1,17 @@
 internal import HTTPTypes
-internal import Hummingbird
-internal import JSON
-internal import Jobs
+package import Hummingbird
+package import JSON
+package import Jobs
 
 /// A failure as OpenAI's clients read it.
-struct OpenAIFailure: Error, Sendable, Equatable {
-    var status: Int
-    var message: String
-    var type: String
-    var parameter: JSONValue = .null
-    var code: JSONValue = .null
+package struct OpenAIFailure: Error, Sendable, Equatable {
+    package var status: Int
+    package var message: String
+    package var type: String
+    package var parameter: JSONValue = .null
+    package var code: JSONValue = .null
 
-    init(status: Int, message: String, type: String) {
+    package init(status: Int, message: String, type: String) {
         self.status = status
         self.message = message
         self.type = type
@@ -19,7 +19,7 @@ struct OpenAIFailure: Error, Sendable, Equatable {
     }
 
     /// The gateway's own refusals.
-    init(_ error: ClientError) {
+    package init(_ error: ClientError) {
         let type =
             switch error.status {
             case 401: "AuthenticationError"
@@ -33,7 +33,7 @@ struct OpenAIFailure: Error, Sendable, Equatable {
     }
 
     /// What a worker said: an error object, `{"error": {…}}`, as JSON or as Python writes it; or any text.
-    init(workerError text: String) {
+    package init(workerError text: String) {
         let parsed = (try? JSONValue(parsing: text)) ?? PythonLiteral.parse(text)
         if let parsed, let failure = OpenAIFailure(object: parsed) {
             self = failure
@@ -43,7 +43,7 @@ struct OpenAIFailure: Error, Sendable, Equatable {
     }
 
     /// Nil where the value does not look like an error.
-    init?(object: JSONValue) {
+    package init?(object: JSONValue) {
         if let inner = object["error"] {
             if let message = inner.string {
                 self.init(status: Self.status(object["code"]) ?? 500, message: message, type: "InternalServerError")
@@ -65,7 +65,7 @@ struct OpenAIFailure: Error, Sendable, Equatable {
         return number
     }
 
-    func write(into writer: inout JSONWriter) {
+    package func write(into writer: inout JSONWriter) {
         writer.raw("{\"error\":{\"message\":")
         writer.string(message)
         writer.raw(",\"type\":")
@@ -77,7 +77,7 @@ struct OpenAIFailure: Error, Sendable, Equatable {
         writer.raw("}}")
     }
 
-    var response: Response {
+    package var response: Response {
         var response = Reply.json { write(into: &$0) }
         response.status = HTTPResponse.Status(code: status)
         if status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }

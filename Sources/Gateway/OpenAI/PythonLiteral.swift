@@ -1,13 +1,13 @@
-internal import JSON
+package import JSON
 
 /// Reads what Python's `repr` makes of dicts, lists, strings, numbers, `None`, `True`, `False`: workers on the Python SDK report errors of streams so.
-struct PythonLiteral {
+package struct PythonLiteral {
     private let text: [UInt8]
     private var place = 0
     private static let maxDepth = 64
 
     /// Nil where the text is no such literal.
-    static func parse(_ text: String) -> JSONValue? {
+    package static func parse(_ text: String) -> JSONValue? {
         var reader = PythonLiteral(text: Array(text.utf8))
         guard let value = reader.value(depth: 0) else { return nil }
         reader.skipSpace()

@@ -1,14 +1,14 @@
-internal import JSON
-internal import Jobs
+package import JSON
+package import Jobs
 
 /// What a worker posts to job-done: a result, or progress.
-enum WorkerPost: Sendable, Equatable {
+package enum WorkerPost: Sendable, Equatable {
     case progress(value: [UInt8])
     case result(JobOutcome, stopsWorker: Bool)
 
     /// Reads `{"output": …}`, `{"error": …, "output": …}`, `{}`, `{"status": "IN_PROGRESS", "output": …}`, any with `"stopPod": true`. Whatever type
     /// the post claims to be, the body is JSON.
-    init(_ body: [UInt8], maxByteCount: Int) {
+    package init(_ body: [UInt8], maxByteCount: Int) {
         var output: [UInt8]?
         var error: JSONValue?
         var status: String?
@@ -67,7 +67,7 @@ enum WorkerPost: Sendable, Equatable {
     }
 
     /// The chunk of a post to job-stream: `{"output": …}`. Nil where there is none.
-    static func chunk(_ body: [UInt8]) -> JobChunk? {
+    package static func chunk(_ body: [UInt8]) -> JobChunk? {
         guard case .result(.completed(let output?), _) = WorkerPost(body, maxByteCount: .max) else { return nil }
         if output.first == UInt8(ascii: "\""), let text = try? JSONValue(parsing: output).string {
             return JobChunk(index: 0, form: .text, body: Array(text.utf8))
@@ -78,7 +78,7 @@ enum WorkerPost: Sendable, Equatable {
 
 extension JSONValue {
     /// As Python judges it.
-    var isTruthy: Bool {
+    package var isTruthy: Bool {
         switch self {
         case .null: false
         case .bool(let flag): flag
