@@ -59,13 +59,20 @@ extension ClientRoutes {
                     writer.raw(",")
                 }
                 writer.raw("\"output\":")
-                switch chunk.form {
-                case .json: writer.bytes.append(contentsOf: chunk.body)
-                case .text: writer.string(String(decoding: chunk.body, as: UTF8.self))
-                }
+                chunk.write(into: &writer)
                 writer.raw("}")
             }
             writer.raw("]}")
+        }
+    }
+}
+
+extension JobChunk {
+    /// As JSON.
+    func write(into writer: inout JSONWriter) {
+        switch form {
+        case .json: writer.bytes.append(contentsOf: body)
+        case .text: writer.string(String(decoding: body, as: UTF8.self))
         }
     }
 }

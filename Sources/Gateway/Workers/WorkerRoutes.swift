@@ -147,6 +147,7 @@ struct WorkerRoutes: Sendable {
         // First what clients are waiting for, then what has to be written down.
         var gone: [String] = []
         var steps: [JobStep] = []
+        var ends: [JobStep] = []
         var durability = Durability.committed
         let now = Timestamp.now
         for frame in frames {
@@ -154,7 +155,7 @@ struct WorkerRoutes: Sendable {
             switch frame.form {
             case .done:
                 if case .result(let outcome, let stopsWorker) = WorkerPost(frame.body, maxByteCount: call.endpoint.maxResultByteCount) {
-                    steps.append(JobStep(id, .finish(worker: call.worker, attempt: frame.attempt, outcome), at: now))
+                    ends.append(JobStep(id, .finish(worker: call.worker, attempt: frame.attempt, outcome), at: now))
                     if !core.relays.has(id) { durability = .synced }
                     if stopsWorker { core.drain(call.worker, "it asked to be replaced") }
                 }
@@ -172,7 +173,9 @@ struct WorkerRoutes: Sendable {
                 }
             }
         }
-        if !steps.isEmpty { gone += try await settle(steps, durability, call.worker) }
+        if !steps.isEmpty { gone += try await settle(steps, .committed, call.worker) }
+        for place in ends.indices { try await aggregate(&ends[place], call.endpoint) }
+        if !ends.isEmpty { gone += try await settle(ends, durability, call.worker) }
         return Reply.json { writer in
             writer.raw("{\"gone\":[")
             for (place, id) in gone.enumerated() {
@@ -181,6 +184,31 @@ struct WorkerRoutes: Sendable {
             }
             writer.raw("]}")
         }
+    }
+
+    /// The output of a job that was streamed is the list of its chunks, those of former workers among them, which only the store has all.
+    private func aggregate(_ step: inout JobStep, _ endpoint: EndpointDefinition) async throws(ClientError) {
+        guard case .finish(let worker, let attempt, .completed(let output?)) = step.event, output == Array("[]".utf8), !core.relays.has(step.job) else { return }
+        var writer = JSONWriter()
+        writer.raw("[")
+        var next = 0
+        do {
+            while true {
+                let chunks = try await core.store.chunks(step.job, from: next, limit: 1000)
+                for chunk in chunks where writer.bytes.count <= endpoint.maxResultByteCount {
+                    if writer.bytes.count > 1 { writer.raw(",") }
+                    chunk.write(into: &writer)
+                }
+                guard let last = chunks.last, writer.bytes.count <= endpoint.maxResultByteCount else { break }
+                next = last.index + 1
+            }
+        } catch { throw ClientError(error) }
+        writer.raw("]")
+        let outcome: JobOutcome =
+            writer.bytes.count <= endpoint.maxResultByteCount
+            ? .completed(output: writer.bytes)
+            : .failed(error: "the result has more than the \(endpoint.maxResultByteCount) bytes that are kept (maxResultBytes); read it from /stream", output: nil)
+        step.event = .finish(worker: worker, attempt: attempt, outcome)
     }
 
     /// Chunks of one job that follow each other make one step.
