@@ -48,11 +48,20 @@ package final class KeyRing: Sendable {
     /// Whether no key at all is known, of the configuration or of the store.
     package var isEmpty: Bool { snapshot.withLock { $0.configured.isEmpty && $0.stored.isEmpty } }
 
+    /// Whether a text is a key that opens something here; for keeping keys out of logs.
+    package func isKey(_ text: String) -> Bool {
+        guard text.utf8.count <= Self.longestKeyInBytes else { return false }
+        return find(AccessKeyText.hash(of: text)) != nil
+    }
+
     /// - Parameter authorization: value of an `Authorization` header: `Bearer <key>`, the scheme in any case, or the key alone.
     /// - Returns: nil where there is no such key.
     package func authenticate(_ authorization: String?) -> Caller? {
         guard let key = authorization.flatMap(Self.key) else { return nil }
-        let hash = AccessKeyText.hash(of: key)
+        return find(AccessKeyText.hash(of: key))
+    }
+
+    private func find(_ hash: [UInt8]) -> Caller? {
         let now = snapshot.withLock { $0 }
         // All three are asked whatever the first says: the time tells nothing of where a key stands.
         let configured = now.configured.find(hash)
