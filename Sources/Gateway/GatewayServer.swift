@@ -30,15 +30,17 @@ package final class GatewayServer: Sendable {
         package var makeProvider: @Sendable (EndpointDefinition) throws -> EndpointProvider
         /// Handles of workers at the moment they end, where a provider can tell; the others are asked.
         package var workerExits: AsyncStream<String>?
+        package var version: String
         /// Reads the configuration again; nil where there is no file.
         package var readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
 
         package init(
-            makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerExits: AsyncStream<String>?,
+            makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerExits: AsyncStream<String>?, version: String,
             readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
         ) {
             self.makeProvider = makeProvider
             self.workerExits = workerExits
+            self.version = version
             self.readConfiguration = readConfiguration
         }
     }
@@ -103,6 +105,7 @@ package final class GatewayServer: Sendable {
             tasks.addTask { [core] in await core.follow(changes) }
             tasks.addTask { [core, logger] in await Upkeep(core: core, logger: logger).run(leads: leads) }
             tasks.addTask { await self.keepLeading() }
+            tasks.addTask { await self.sendWebhooks() }
             tasks.addTask { await self.reloadOnSignal() }
             let ready = AsyncStream<Void>.makeStream()
             tasks.addTask { [supervisor] in
@@ -141,7 +144,12 @@ package final class GatewayServer: Sendable {
         let client = ClientRoutes(core: core, limits: limits)
         let responder = GatewayResponder(
             core: core, gate: gate, client: client, openAI: OpenAIRoutes(core: core, client: client, limits: limits),
-            workers: WorkerRoutes(core: core, limits: limits), admin: AdminRoutes(core: core, gate: gate, supervisor: supervisor))
+            workers: WorkerRoutes(core: core, limits: limits),
+            admin: AdminRoutes(
+                core: core, gate: gate, supervisor: supervisor,
+                about: .init(
+                    version: wiring.version, startedAt: .now, store: core.store.isShared ? "PostgreSQL" : "SQLite",
+                    pricePerWorkerHour: configuration.pricePerWorkerHour)))
         let http = HTTP1Channel.Configuration(
             additionalChannelHandlers: [ConnectionGuard(idleTimeout: .seconds(120), bodyTimeout: .seconds(60), maxBodyBytes: 256 << 20)])
         var server = HTTPServerBuilder.http1(configuration: http)
@@ -150,6 +158,9 @@ package final class GatewayServer: Sendable {
         }
         let host = configuration.host
         let logger = logger
+        // It calls connections that end while it shuts down errors.
+        var silent = quiet
+        silent.logLevel = .critical
         let scheme = configuration.certificateFile == nil ? "http" : "https"
         return Application(
             responder: responder, server: server,
@@ -159,7 +170,7 @@ package final class GatewayServer: Sendable {
                 logger.info("listening on \(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
                 await onListening(port)
             },
-            eventLoopGroupProvider: .shared(group), logger: quiet)
+            eventLoopGroupProvider: .shared(group), logger: silent)
     }
 
     private func tls(_ certificate: String, _ key: String) throws -> TLSConfiguration {
@@ -219,6 +230,22 @@ package final class GatewayServer: Sendable {
         }
     }
 
+    // MARK: Webhooks
+
+    private func sendWebhooks() async {
+        let core = core
+        let sender = WebhookSender(
+            .init(core.store), WebhookConnections(resolver: .system()), logger: logger, onResult: { core.signals.metrics.webhook($0) },
+            content: { id in
+                guard let record = try? await core.store.record(id), let payload = try? await core.store.payload(id) else { return nil }
+                return WebhookContent(
+                    body: JobStatus.webhook(record.job, record.result, payload, at: .now),
+                    allowsPrivate: core.endpoints.definition(record.job.endpoint)?.allowsPrivateWebhooks ?? false)
+            })
+        core.signals.webhookNudge.withLock { nudge in nudge = { sender.nudge() } }
+        await sender.run()
+    }
+
     // MARK: Leadership
 
     private func keepLeading() async {
@@ -256,7 +283,10 @@ private struct GatewayService: Service {
         let (stopping, stop) = AsyncStream<Void>.makeStream()
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                let inner = ServiceGroup(configuration: .init(services: [.init(service: application)], logger: application.logger))
+                // Closing what is closing already is no error worth a line.
+                var quiet = application.logger
+                quiet.logLevel = .critical
+                let inner = ServiceGroup(configuration: .init(services: [.init(service: application)], logger: quiet))
                 tasks.addTask { try await inner.run() }
                 tasks.addTask {
                     for await _ in stopping {}

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import Hub
 import Jobs
 import JSON
 import Logging
@@ -33,22 +34,27 @@ struct GatewayCommand: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
+    @Option(help: "Log lines for people (text) or for machines (json, one object a line).")
+    var logFormat = LogFormat.text
+
     func run() async throws {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("--log-level is '\(logLevel)', but must be trace, debug, info, notice, warning or error")
         }
         guard config != nil || demo else { throw ValidationError("give --config FILE.yaml, or --demo to try it") }
-        var logger = Logger(label: "needletail") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = level
+        let format = logFormat
+        let logger = Logger(label: "needletail") { JobLogHandler(label: $0, format: format, level: level, redactor: Redactor()) }
         let environment = Environment.all
         let read: @Sendable () throws -> GatewayConfiguration = { [self] in try configuration(environment) }
         let settings = try read()
         let state = settings.stateDirectory ?? StoreFactory.stateDirectory(environment)
+        try Files.createFolder(state)
         let store = try await StoreFactory.open(settings.store ?? "sqlite:\(state)/\(demo && config == nil ? "demo" : "gateway").db")
         let processes = ProcessProvider(folder: "\(state)/workers")
         let factory = ProviderFactory(processes: processes)
         let wiring = GatewayServer.Wiring(
-            makeProvider: { try factory.make($0) }, workerExits: processes.exits(), readConfiguration: config == nil ? nil : read)
+            makeProvider: { try factory.make($0) }, workerExits: processes.exits(), version: Version.text,
+            readConfiguration: config == nil ? nil : read)
         let gateway = try GatewayServer(settings, store: store, wiring: wiring, logger: logger)
         let greets = demo
         try await gateway.run { port in
@@ -67,3 +73,5 @@ struct GatewayCommand: AsyncParsableCommand {
         return settings
     }
 }
+
+extension LogFormat: ExpressibleByArgument {}

@@ -9,12 +9,28 @@ struct AdminRoutes: Sendable {
     let core: GatewayCore
     let gate: Gatekeeper
     let supervisor: Supervisor
+    let about: About
+
+    /// What the dashboard says of the gateway itself.
+    struct About: Sendable {
+        var version: String
+        var startedAt: Timestamp
+        /// Without a password.
+        var store: String
+        var pricePerWorkerHour: Double?
+    }
 
     func home() async throws(ClientError) -> Response {
         Reply.json { $0.raw("{\"service\":\"needletail gateway\",\"dashboard\":\"/dashboard\",\"health\":\"/health\"}") }
     }
 
     func handle(_ call: GatewayCall) async throws(ClientError) -> Response {
+        if call.path == ["dashboard"] { return dashboard() }
+        if call.path == ["metrics"] {
+            // Anybody who may look at jobs may look at figures; Prometheus sends a key.
+            guard let caller = gate.caller(call, as: .admin), caller.key.role != .worker else { throw .unauthorized }
+            return metrics()
+        }
         guard call.path.first == "admin", call.path.count >= 3, call.path[1] == "api" else {
             throw .notFound("there is nothing at \(call.request.uri.path.prefix(200))")
         }
@@ -30,7 +46,9 @@ struct AdminRoutes: Sendable {
         case ("keys", .get, nil): return try await keys()
         case ("keys", .post, nil): return try await makeKey(call)
         case ("keys", .delete, let name?): return try await removeKey(name)
+        case ("overview", .get, nil): return try await overview(call)
         case ("jobs", .get, nil): return try await jobs(call)
+        case ("jobs", .get, let name?): return try await job(JobID(name))
         case ("reload", .post, nil): return try await reload()
         default: throw .notFound("there is nothing at \(call.request.uri.path.prefix(200)) for \(call.method.rawValue)")
         }
@@ -155,27 +173,6 @@ struct AdminRoutes: Sendable {
         do { try await core.store.removeKey(name) } catch { throw ClientError(error) }
         await core.signals.reload()
         return Reply.json { $0.raw("{\"removed\":true}") }
-    }
-
-    // MARK: Job log
-
-    private func jobs(_ call: GatewayCall) async throws(ClientError) -> Response {
-        var query = JobLogQuery()
-        query.endpoints = call.parameter("endpoint").flatMap { $0.isEmpty ? nil : [EndpointID($0)] } ?? []
-        query.states = call.parameter("state").flatMap { JobState(rawValue: $0) }.map { [$0] } ?? []
-        query.text = call.parameter("text").flatMap { $0.isEmpty ? nil : $0 }
-        query.before = call.parameter("before").flatMap { Int($0) }.map { Timestamp(milliseconds: $0) }
-        query.limit = try call.clamped("limit", 1...1000, default: 100)
-        let entries: [JobLogEntry]
-        do { entries = try await core.store.log(query) } catch { throw ClientError(error) }
-        return Reply.json { writer in
-            writer.raw("{\"jobs\":[")
-            for (place, entry) in entries.enumerated() {
-                if place > 0 { writer.raw(",") }
-                entry.write(into: &writer)
-            }
-            writer.raw("]}")
-        }
     }
 }
 

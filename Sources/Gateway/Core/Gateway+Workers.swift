@@ -24,7 +24,7 @@ extension GatewayCore {
         }
         if isFirst == true {
             logger.info("worker ready", metadata: ["worker": "\(worker)"])
-            signals.ready(worker)
+            if let record = dispatcher.seat(worker)?.record { signals.ready(record) }
         }
         await saveIfDue(worker)
     }

@@ -7,6 +7,7 @@ package import WorkerProtocol
 /// connection, without a turn through the store.
 package final class Relays: Sendable {
     private struct Relay {
+        let submittedAt: Timestamp
         var worker: WorkerID?
         var attempt = 0
         /// Index of the next chunk.
@@ -24,12 +25,13 @@ package final class Relays: Sendable {
         /// The worker does not have the job (any more).
         case fenced
         /// - fresh: chunks that were new, with their final places.
-        case taken(fresh: [JobChunk])
+        /// - firstFrom: when the job was submitted, if its first chunk is among them.
+        case taken(fresh: [JobChunk], firstFrom: Timestamp? = nil)
     }
 
     private let state = Mutex<[JobID: Relay]>([:])
 
-    package func open(_ id: JobID) { state.withLock { $0[id] = Relay() } }
+    package func open(_ id: JobID, submittedAt: Timestamp = .now) { state.withLock { $0[id] = Relay(submittedAt: submittedAt) } }
     package func close(_ id: JobID) { state.withLock { $0[id] = nil } }
     package func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
     package var count: Int { state.withLock { $0.count } }
@@ -80,7 +82,7 @@ package final class Relays: Sendable {
                 fresh.append(chunk)
             }
             relays[id] = relay
-            return .taken(fresh: fresh)
+            return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
         }
     }
 

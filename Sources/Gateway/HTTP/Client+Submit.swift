@@ -139,6 +139,6 @@ struct RequestLimits: Sendable {
 
     /// Refuses a webhook that could never be sent.
     func checkWebhook(_ url: String, _ endpoint: EndpointDefinition) throws(ClientError) {
-        guard url.hasPrefix("http://") || url.hasPrefix("https://") else { throw .bad("'webhook' must be an http or https URL") }
+        do { _ = try WebhookTarget.check(url: url, allowsPrivate: endpoint.allowsPrivateWebhooks) } catch { throw .bad(error.description) }
     }
 }

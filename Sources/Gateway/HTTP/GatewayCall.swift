@@ -18,13 +18,14 @@ struct GatewayCall: Sendable {
     let channel: any Channel
     /// Path components, percent-decoded.
     let path: [String]
-    private let query: [(name: String, value: String)]
+    /// Of the query, in order.
+    let parameters: [(name: String, value: String)]
 
     init(_ request: Request, _ channel: any Channel) {
         self.request = request
         self.channel = channel
         path = request.uri.path.split(separator: "/", omittingEmptySubsequences: true).map { String($0).percentDecoded ?? String($0) }
-        query = (request.uri.query ?? "").split(separator: "&").map { pair in
+        parameters = (request.uri.query ?? "").split(separator: "&").map { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count > 1 ? String(parts[1]).replacing("+", with: " ") : ""
             return (String(parts[0]).percentDecoded ?? String(parts[0]), value.percentDecoded ?? value)
@@ -38,7 +39,7 @@ struct GatewayCall: Sendable {
         request.headers[.authorization] ?? request.headers[.xAPIKey]
     }
 
-    func parameter(_ name: String) -> String? { query.first { $0.name == name }?.value }
+    func parameter(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
 
     /// A whole number within a range; one outside becomes the nearest inside.
     func clamped(_ name: String, _ range: ClosedRange<Int>, default fallback: Int) throws(ClientError) -> Int {

@@ -19,10 +19,28 @@ struct GatewayResponder: HTTPResponder {
 
     func respond(to request: Request, context: GatewayContext) async throws -> Response {
         let call = GatewayCall(request, context.channel)
+        let response: Response
         do throws(ClientError) {
-            return try await dispatch(call)
+            response = try await dispatch(call)
         } catch {
-            return Reply.error(error)
+            response = Reply.error(error)
+        }
+        core.signals.metrics.request(operation(call), status: response.status.code)
+        return response
+    }
+
+    private func operation(_ call: GatewayCall) -> HTTPOperation {
+        switch call.path.first {
+        case "v2":
+            switch call.path.count > 2 ? call.path[2] : "" {
+            case "job-take", "job-take-batch": .take
+            case "job-stream", "job-stream-batch": .chunks
+            case let name: HTTPOperation(rawValue: name) ?? .other
+            }
+        case "admin": .admin
+        case "dashboard": .dashboard
+        case "metrics": .metrics
+        default: .other
         }
     }
 

@@ -31,7 +31,8 @@ struct OpenAIRoutes: Sendable {
             id: .make(.openai), endpoint: endpoint.id, origin: .openai, policy: policy, prefix: PromptPrefix.hashes(request.input), submittedAt: .now)
         // Both before the job exists: nothing of it can be missed.
         let watching = core.watch.open(job.id)
-        core.relays.open(job.id)
+        core.relays.open(job.id, submittedAt: job.submittedAt)
+        core.signals.metrics.relayBegan(endpoint.id)
         let watch = await call.connectionWatch()
         // A client that hangs up wants nothing more.
         watch.onClose { [core] in
@@ -51,7 +52,7 @@ struct OpenAIRoutes: Sendable {
             case .failure(let failure): throw failure
             case .success(.whole(let response)):
                 watch.clear()
-                core.relays.close(job.id)
+                core.closeRelay(job.id, endpoint.id)
                 withExtendedLifetime(ticket) {}
                 return response
             case .success(.stream(let first)):
@@ -59,7 +60,7 @@ struct OpenAIRoutes: Sendable {
             }
         } catch {
             watch.clear()
-            core.relays.close(job.id)
+            core.closeRelay(job.id, endpoint.id)
             await core.abandon(job.id)
             throw error
         }
@@ -114,7 +115,7 @@ struct OpenAIRoutes: Sendable {
         let body = ResponseBody { output in
             defer {
                 watch.clear()
-                core.relays.close(reader.id)
+                core.closeRelay(reader.id, reader.endpoint)
                 withExtendedLifetime((watching, ticket)) {}
             }
             var output = output
@@ -174,6 +175,11 @@ struct OpenAIRoutes: Sendable {
 }
 
 extension GatewayCore {
+    func closeRelay(_ id: JobID, _ endpoint: EndpointID) {
+        relays.close(id)
+        signals.metrics.relayEnded(endpoint)
+    }
+
     /// The client of an OpenAI request is gone.
     func abandon(_ id: JobID) async {
         relays.close(id)

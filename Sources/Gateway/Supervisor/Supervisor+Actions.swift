@@ -48,7 +48,7 @@ extension Supervisor {
             record.handle = handle
             _ = core.dispatcher.update(record.id) { $0.record.handle = handle }
             try await core.store.save(core.dispatcher.seat(record.id)?.record ?? record)
-            overview.withLock { $0[endpoint.id, default: EndpointReport()].starts += 1 }
+            core.signals.metrics.workerStarted(endpoint.id)
             logger.info("worker started", metadata: ["worker": "\(record.id)", "endpoint": "\(endpoint.id)", "handle": "\(handle)"])
         } catch let error as ProviderError {
             logger.error("no worker could be started: \(error)", metadata: ["endpoint": "\(endpoint.id)"])

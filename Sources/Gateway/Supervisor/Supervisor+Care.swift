@@ -56,8 +56,10 @@ extension Supervisor {
             detail += "; its last words: " + lines.suffix(1200)
         }
         logger.info("worker ended: \(text)", metadata: ["worker": "\(worker)", "endpoint": "\(seat.record.endpoint)", "jobs_done": "\(seat.record.jobsDone)"])
+        let quickExits = memory.history.quickExits
         memory.history.ended(
             startedAt: seat.record.startedAt, readyAt: seat.record.readyAt, jobsDone: seat.record.jobsDone, wasAsked: seat.wasAsked, reason: detail, at: .now)
+        if memory.history.quickExits > quickExits { core.signals.metrics.workerExitedQuickly(seat.record.endpoint) }
         await core.workerIsGone(worker, "worker \(worker) ended: \(text)")
         await forget(seat, text)
         if let handle = seat.record.handle { await provider.forget(handle) }

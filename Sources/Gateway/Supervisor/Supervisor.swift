@@ -23,7 +23,6 @@ final class Supervisor: Sendable {
         var desired = 0
         var why = ""
         var obstacle: String?
-        var starts = 0
         var quickExits = 0
         /// Workers that are over, the newest first.
         var ended: [WorkerRecord] = []
@@ -99,6 +98,8 @@ final class Supervisor: Sendable {
         }
         await carryOut(plan, endpoint, provider, &memory)
         await account(endpoint.id, &memory, now)
+        core.signals.series(endpoint.id).recordLevels(
+            workersUp: view.workers.count { $0.state.isUp }, inQueue: view.queue.inQueue, inProgress: view.queue.inProgress)
     }
 
     private func view(_ endpoint: EndpointDefinition, _ memory: Memory, _ now: Timestamp) -> FleetView {
@@ -140,6 +141,7 @@ final class Supervisor: Sendable {
         if let last = memory.lastPass { memory.unsavedTime += up * max(0, now - last) }
         memory.lastPass = now
         guard memory.unsavedTime > 0, now - memory.savedTimeAt > 5000 else { return }
+        core.signals.metrics.workerTime(endpoint, milliseconds: memory.unsavedTime)
         do {
             try await core.store.addWorkerTime(endpoint, milliseconds: memory.unsavedTime)
             memory.unsavedTime = 0

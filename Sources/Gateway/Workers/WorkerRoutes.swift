@@ -112,28 +112,28 @@ struct WorkerRoutes: Sendable {
             throw error
         }
         guard let chunk = WorkerPost.chunk(body) else { throw .bad("the chunk is not {\"output\": …}") }
-        let isTaken = try await take(id, call.worker, attempt: nil, [chunk], isPlaced: false)
+        let isTaken = try await take(id, call, attempt: nil, [chunk], isPlaced: false)
         // The job is gone: a worker that can stop should.
         guard isTaken else { throw .noJob }
         return Reply.json { $0.raw("{}") }
     }
 
     /// - Returns: whether the worker still has the job.
-    private func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) async throws(ClientError) -> Bool {
-        switch core.relays.take(id, worker, attempt: attempt, chunks, isPlaced: isPlaced) {
+    private func take(_ id: JobID, _ call: WorkerCall, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) async throws(ClientError) -> Bool {
+        switch core.relays.take(id, call.worker, attempt: attempt, chunks, isPlaced: isPlaced) {
         case .fenced: return false
-        case .taken(let fresh):
+        case .taken(let fresh, let firstFrom):
             if !fresh.isEmpty {
-                core.signals.relayed(fresh.count)
                 core.watch.tell(id, .relayed(fresh))
+                core.signals.chunks(fresh, of: call.endpoint.id, firstOfJobFrom: firstFrom)
             }
             // Alone, the store need not know what is on the client's screen already.
             if !core.store.isShared { return true }
         case .elsewhere: break
         }
         do {
-            let verdict = try await core.apply(id, .append(worker: worker, attempt: attempt, chunks: chunks, isPlaced: isPlaced), .committed)
-            if verdict.isApplied { core.signals.stored(chunks.count) }
+            let verdict = try await core.apply(id, .append(worker: call.worker, attempt: attempt, chunks: chunks, isPlaced: isPlaced), .committed)
+            note(verdict, chunks, isRelayed: core.relays.has(id))
             return !verdict.isRefused && verdict != .unknown
         } catch { throw ClientError(error) }
     }
@@ -163,10 +163,10 @@ struct WorkerRoutes: Sendable {
                 let chunk = JobChunk(index: frame.index, form: frame.form == .text ? .text : .json, body: frame.body, resume: frame.resume)
                 switch core.relays.take(id, call.worker, attempt: frame.attempt, [chunk], isPlaced: true) {
                 case .fenced: gone.append(frame.job)
-                case .taken(let fresh):
+                case .taken(let fresh, let firstFrom):
                     if !fresh.isEmpty {
-                        core.signals.relayed(fresh.count)
                         core.watch.tell(id, .relayed(fresh))
+                        core.signals.chunks(fresh, of: call.endpoint.id, firstOfJobFrom: firstFrom)
                     }
                     if core.store.isShared { Self.add(chunk, id, call.worker, frame.attempt, now, to: &steps) }
                 case .elsewhere: Self.add(chunk, id, call.worker, frame.attempt, now, to: &steps)
@@ -231,12 +231,18 @@ struct WorkerRoutes: Sendable {
             switch step.event {
             case .finish: core.dispatcher.release(step.job, from: worker, isDone: false, at: step.at)
             case .append(_, _, let chunks, _):
-                if verdict.isApplied { core.signals.stored(chunks.count) }
+                note(verdict, chunks, isRelayed: core.relays.has(step.job))
                 if verdict.isRefused || verdict == .unknown { gone.append(step.job.text) }
             default: break
             }
         }
         return gone
+    }
+
+    /// Counts chunks that were stored; those of relays were counted on their way.
+    private func note(_ verdict: JobVerdict, _ chunks: [JobChunk], isRelayed: Bool) {
+        guard case .applied(let job) = verdict, !isRelayed else { return }
+        core.signals.chunks(chunks, of: job.endpoint, firstOfJobFrom: job.chunkCount == chunks.count ? job.submittedAt : nil)
     }
 
     // MARK: Stop channel
