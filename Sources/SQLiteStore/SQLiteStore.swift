@@ -13,6 +13,7 @@ package final class SQLiteStore: JobStore {
     private let writes: BatchThread<Write>
     private let checkpointer: Checkpointer
     private let lock: Mutex<FileLock?>
+    private let isClosed = Atomic<Bool>(false)
     private let listeners = Mutex<[AsyncStream<StoreChange>.Continuation]>([])
 
     /// Opens or creates the file. A `.lock` file beside it keeps a second gateway out.
@@ -92,10 +93,12 @@ package final class SQLiteStore: JobStore {
     package func changes() -> AsyncStream<StoreChange> {
         let (stream, continuation) = AsyncStream.makeStream(of: StoreChange.self)
         listeners.withLock { $0.append(continuation) }
+        if isClosed.load(ordering: .acquiring) { continuation.finish() }
         return stream
     }
 
     package func close() async {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         await writes.close()
         await checkpointer.close()
         // Leaves one file. Where that fails, or the process is killed before, the next opening finds the rest in the log.
