@@ -27,7 +27,7 @@ extension FleetPlan {
             target = min(most, max(target, wanted - spare))
         }
         if target != wanted { plan.actions.append(.scale(to: target)) }
-        for worker in ready {
+        for worker in ready where target < wanted {
             // Pods that cost less are deleted first. The longer idle, the cheaper; a job weighs more than any time without one.
             plan.deletionCosts[worker.id] =
                 worker.running > 0 ? 1_000_000 + min(worker.running, 1_000_000) : max(0, 1_000_000 - worker.idleMilliseconds(at: view.now) / 1000)

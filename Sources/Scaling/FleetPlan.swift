@@ -28,7 +28,7 @@ package struct FleetPlan: Sendable, Equatable {
     package var why = ""
     /// What hinders workers from coming up, if something does; part of `why`.
     package var obstacle: String?
-    /// For a platform that picks the workers itself: those that cost least go first. Empty otherwise.
+    /// For a platform that is told a smaller number: those that cost least go first. Empty otherwise.
     package var deletionCosts: [WorkerID: Int] = [:]
 
     package static func decide(_ view: FleetView) -> FleetPlan {

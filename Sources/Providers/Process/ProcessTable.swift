@@ -125,14 +125,11 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
     let box = Unmanaged.passRetained(Box(body)).toOpaque()
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     var thread = pthread_t()
-    let result = pthread_create(&thread, &attributes, { argument in
+    let result = pthread_create(&thread, nil, { argument in
         if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
         return nil
     }, box)
-    pthread_attr_destroy(&attributes)
     precondition(result == 0, "the system refused a thread: error \(result)")
+    pthread_detach(thread)
 }
