@@ -73,7 +73,7 @@ hub() {
         --build-arg HF_ENDPOINT="http://127.0.0.1:$port" --target worker -t localhost/needletail-gated)
     if bud "${arguments[@]}" > "$work/hub.log" 2>&1; then
         echo "image.sh: a gated model was baked without a token" >&2; status=1
-    elif ! grep -q "HF_TOKEN" "$work/hub.log"; then
+    elif ! grep -q "give a token of that account" "$work/hub.log"; then
         echo "image.sh: without a token the bake failed for another reason: $work/hub.log" >&2; status=1
     fi
     bud "${arguments[@]}" --secret id=HF_TOKEN,src="$work/hub.token" || status=1
