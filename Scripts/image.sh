@@ -1,10 +1,11 @@
 #!/bin/bash
 # Builds and tries the container image on a Debian machine without a container engine, a registry or the right to make cgroups.
 # Needs root (debootstrap, chroot, unshare) and Debian's buildah, debootstrap, python3.
-# usage: Scripts/image.sh [base] [build] [bake] [run] [sizes]     all of them, in this order, without arguments
+# usage: Scripts/image.sh [base] [build] [bake] [hub] [run] [sizes]     all of them, in this order, without arguments
 #   base    debootstrap's bookworm, slimmed as Debian's own image is, as localhost/debian:bookworm-slim
 #   build   deploy/docker/Dockerfile with the binary of `make build`, as localhost/needletail (target runtime)
 #   bake    the default model into it, as localhost/needletail-smollm2 (target worker)
+#   hub     a gated model of a hub on 127.0.0.1 baked in, with the token as a build secret; fails if the token is found in the image
 #   run     the baked image's own files, entry point and user in a chroot without network but loopback: does it answer?
 #   sizes   of the layers of localhost/needletail; fails above 150 MB
 # WORK (default /var/tmp/needletail-images) keeps the images. BINARY: another needletail than .build/release/needletail.
@@ -58,6 +59,39 @@ bake() {
         --build-arg MODEL_NAME=SmolLM2-135M-Instruct --target worker -t localhost/needletail-smollm2
 }
 
+hub() {
+    local token server port container root status=0
+    token=hf_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    rm -f "$work/hub.port"
+    python3 Scripts/image_hub.py Tests/Fixtures/models/yi Org/Gated "$token" "$work/hub.port" &
+    server=$!
+    until [ -s "$work/hub.port" ]; do sleep 0.1; done
+    port=$(cat "$work/hub.port")
+    (umask 077; printf %s "$token" > "$work/hub.token")
+    [ -d "$work/prebuilt" ] || prebuilt
+    local arguments=(--build-arg BINARY=prebuilt --build-context prebuilt="$work/prebuilt" --build-arg MODEL_NAME=Org/Gated
+        --build-arg HF_ENDPOINT="http://127.0.0.1:$port" --target worker -t localhost/needletail-gated)
+    if bud "${arguments[@]}" > "$work/hub.log" 2>&1; then
+        echo "image.sh: a gated model was baked without a token" >&2; status=1
+    elif ! grep -q "give a token of that account" "$work/hub.log"; then
+        echo "image.sh: without a token the bake failed for another reason: $work/hub.log" >&2; status=1
+    fi
+    bud "${arguments[@]}" --secret id=HF_TOKEN,src="$work/hub.token" || status=1
+    kill "$server"
+    [ $status = 0 ] || exit 1
+    container=$(b from localhost/needletail-gated)
+    root=$(b mount "$container")
+    cat "$root/local_model_args.json"
+    ls "$root$(sed 's/.*"MODEL_NAME": "\([^"]*\)".*/\1/' "$root/local_model_args.json")/config.json" > /dev/null
+    b inspect --type image localhost/needletail-gated > "$work/hub.json"
+    if grep -rqF "$token" "$root" "$work/hub.json"; then echo "image.sh: the token is in the image" >&2; status=1; fi
+    b umount "$container" > /dev/null
+    b rm "$container" > /dev/null
+    rm -f "$work/hub.token"
+    [ $status = 0 ] || exit 1
+    echo "the token is in no file and no setting of the image"
+}
+
 # What a container engine would do with the image, without cgroups and seccomp: its files, its user, its entry point, name spaces of its own.
 run() {
     local container root
@@ -91,10 +125,10 @@ sizes() {
 }
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(base build bake run sizes)
+[ ${#steps[@]} -gt 0 ] || steps=(base build bake hub run sizes)
 for step in "${steps[@]}"; do
     case $step in
-        base|build|bake|run|sizes) echo "== $step"; $step ;;
+        base|build|bake|hub|run|sizes) echo "== $step"; $step ;;
         *) echo "image.sh: no step '$step'" >&2; exit 1 ;;
     esac
 done

@@ -171,6 +171,8 @@ def gateway(root, config, with_worker):
             time.sleep(0.05)
         print(f"gateway and worker: {state['status']} {time.monotonic() - began:.2f} s after the worker's start: {json.dumps(state['output'])[:200]}")
         expect("the job", state["status"], "COMPLETED")
+        if not state["output"] or not state["output"][0]["choices"][0]["tokens"]:
+            sys.exit("image_run: the job's output holds no text")
         with urllib.request.urlopen("http://127.0.0.1:8001/health", timeout=10) as answer:
             expect("the worker's /health", answer.status, 200)
         code, output = taker.stop()

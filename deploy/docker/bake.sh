@@ -18,7 +18,7 @@ download() {
         HF_TOKEN=$(cat /run/secrets/HF_TOKEN)
         export HF_TOKEN
     fi
-    path=$(needletail download "$1" ${2:+--revision "$2"} --quiet)
+    path=$(needletail download "$1" ${2:+--revision "$2"} --quiet) || exit 1
     printf %s "${path#"$out"}"
 }
 
@@ -36,7 +36,7 @@ if [ -n "$(ls -A "$given" 2>/dev/null)" ]; then
         model="$folder/$(basename "$1")"
     fi
 elif [ -n "${MODEL_NAME:-}" ]; then
-    model=$(download "$MODEL_NAME" "${MODEL_REVISION:-}")
+    model=$(download "$MODEL_NAME" "${MODEL_REVISION:-}") || exit 1
 else
     echo "bake: no model was asked for"
     exit 0
@@ -44,7 +44,7 @@ fi
 
 tokenizer=""
 if [ -n "${TOKENIZER_NAME:-}" ]; then
-    tokenizer=$(download "$TOKENIZER_NAME" "${TOKENIZER_REVISION:-}")
+    tokenizer=$(download "$TOKENIZER_NAME" "${TOKENIZER_REVISION:-}") || exit 1
 elif [ "${model%.gguf}" = "$model" ]; then
     tokenizer=$model
 fi
