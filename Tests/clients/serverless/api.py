@@ -126,19 +126,13 @@ class EndpointApi:
     def until(self, job, states, seconds, every=0.05):
         """The status payload once the job is in one of these states."""
         states = {states} if isinstance(states, str) else set(states)
-        last = {}
-
-        def read():
-            last.clear()
-            last.update(self.status(job))
-            if last["status"] in TERMINAL - states:
-                raise Failed(f"{self.name}: job ended as {last['status']} instead of {'/'.join(sorted(states))}: {short(last)}")
-            return last["status"] in states and dict(last)
-
-        try:
-            return eventually(read, seconds, f"{self.name}: job {'/'.join(sorted(states))}", every)
-        except Failed as failure:
-            raise Failed(f"{failure}; payload {short(last)}") from None
+        limit = time.monotonic() + seconds
+        while (payload := self.status(job))["status"] not in states:
+            if payload["status"] in TERMINAL or time.monotonic() > limit:
+                ended = "ended as" if payload["status"] in TERMINAL else f"after {seconds:g} s is still"
+                raise Failed(f"{self.name}: job {ended} {payload['status']} instead of {'/'.join(sorted(states))}: {short(payload)}")
+            time.sleep(every)
+        return payload
 
     def completed(self, job, seconds=60):
         return self.until(job, "COMPLETED", seconds)

@@ -98,7 +98,8 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def write(self):
-        with open(self.config_path, "w") as file:
+        # Keys in clear: for nobody else to read, as the gateway demands.
+        with open(os.open(self.config_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             yaml.safe_dump(self.config, file, sort_keys=False)
 
     # ------------------------------------------------------------------ life

@@ -80,7 +80,7 @@ def run(number, function, bench, report):
         where = f" [line {place[-1].lineno}]" if place else ""
         report.line("FAIL", number, name, *ended(begin, str(failure) + where))
     except Exception as error:                          # noqa: BLE001 (whatever a client meets is a finding)
-        report.line("FAIL", number, name, *ended(begin, f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
+        report.line("FAIL", number, name, *ended(begin, f"{type(error).__name__}: {error}\n" + "".join(traceback.format_tb(error.__traceback__, -3))))
     finally:
         report.running.discard(number)
 
@@ -137,8 +137,7 @@ def main():
     for function in checks.values():
         if options.model or not function.model:
             endpoints |= filled(function.endpoints, options.model)
-    limited = [LIMITED] if "chunks" in endpoints else [{**LIMITED, "endpoints": ["nothing"]}]
-    gateway = Gateway(options.binary, endpoints, store=options.store, proxy=Proxy(), keys=limited)
+    gateway = Gateway(options.binary, endpoints, store=options.store, proxy=Proxy(), keys=[LIMITED] if "chunks" in endpoints else [])
     receiver = Receiver()
     watch(report, gateway)
     try:
