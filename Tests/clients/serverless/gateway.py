@@ -55,9 +55,9 @@ def visitors(**settings):
 class Gateway:
     """One gateway with a folder of its own. All its processes carry a mark, so that none is overlooked."""
 
-    def __init__(self, binary, endpoints, store=None, proxy=None, keys=(), folder=None):
+    def __init__(self, binary, endpoints, store=None, proxy=None, keys=(), **settings):
         self.binary, self.proxy = os.path.abspath(binary), proxy
-        self.folder = folder or tempfile.mkdtemp(prefix="needletail-checks-")
+        self.folder = tempfile.mkdtemp(prefix="needletail-checks-")
         self.mark = secrets.token_hex(8)
         self.port, self.process, self.starts = 0, None, 0
         self.store = store or f"sqlite:{self.folder}/jobs.sqlite"
@@ -68,6 +68,7 @@ class Gateway:
             "keys": [{"name": "app", "role": "client", "key": CLIENT_KEY}, {"name": "ops", "role": "admin", "key": ADMIN_KEY},
                      {"name": "own", "role": "worker", "key": WORKER_KEY}, *keys],
             "endpoints": {name: self.completed(name, definition) for name, definition in endpoints.items()},
+            **settings,
         }
         self.write()
 
