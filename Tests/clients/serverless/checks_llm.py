@@ -251,7 +251,7 @@ def check_38_batching(bench):
     equal(sizes(30, "c38code"), [2, 4, 8, 8, 8], "by the variables that the code reads")
 
 
-@needs({**SMOL, "c39": llm({**WORKER, "NATIVE_OUTPUT": "openai"})}, model=True)
+@needs({**SMOL, "c39": llm({**WORKER, "NEEDLETAIL_NATIVE_OUTPUT": "openai"})}, model=True)
 def check_39_input_forms(bench):
     """All four input forms of 6.6 work; missing input keys -> clear error; `stream` true and false."""
     greedy = {"max_tokens": 10, "temperature": 0}
