@@ -57,7 +57,7 @@ class Book:
 
     def __init__(self):
         self.accepted, self.counts, self.wrongs = {}, collections.Counter(), []
-        self.deaths, self.completions, self.begin = [], [], time.time()
+        self.deaths, self.completions, self.begin = [], [], time.time()    # deaths: [killed at, back at or None]
 
     def right(self, what):
         self.counts[what] += 1
@@ -68,8 +68,8 @@ class Book:
         self.wrongs.append((round(time.time() - self.begin, 1), kind, text[:400]))
 
     def gateway_died(self, since, until):
-        """Whether the gateway was killed in that span (clients notice a little later)."""
-        return any(since - 0.2 <= death <= until + 0.2 for death in self.deaths)
+        """Whether the gateway was dead at any time in that span (clients notice a little later)."""
+        return any(killed <= until + 0.2 and (back is None or since <= back + 0.2) for killed, back in self.deaths)
 
 
 class Clients:
@@ -213,7 +213,7 @@ class Clients:
         elif done and not trouble:
             self.book.right("streams right to the end")
         elif self.book.gateway_died(begin, time.time()):
-            self.book.counts["streams cut by the gateway's death, right so far"] += 1
+            self.book.counts["streams cut by the gateway's death, right so far" if text else "streams refused while there was no gateway"] += 1
         else:
             self.book.wrong("broken stream", f"OpenAI stream of plan {plan.number} after {time.time() - begin:.1f} s and {len(text)} characters: {trouble}")
 

@@ -73,10 +73,12 @@ class Faults:
     # ------------------------------------------------------------------ gateway
 
     async def kill_gateway(self, held):
-        self.book.deaths.append(time.time())
+        death = [time.time(), None]
+        self.book.deaths.append(death)
         self.gateway.kill()
         await asyncio.sleep(self.rng.choice([0, 0, 0.5, 2]))
         await asyncio.to_thread(self.restart)
+        death[1] = time.time()
 
     def restart(self):
         """A store that is down at the moment may let it end again; it is started until it stays."""
