@@ -86,7 +86,7 @@ let package = Package(
             ]),
         room("Jobs", ["JSON"]),
         room("WorkerProtocol", ["JSON"]),
-        room("SQLiteStore", ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
+        room("SQLiteStore", ["Jobs", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")]),
         .target(name: "CPostgres", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         room("PostgresStore", ["CPostgres", "Jobs"]),
         room("Scaling", ["Jobs"]),
@@ -137,6 +137,8 @@ let package = Package(
         .executableTarget(name: "fuzz-readers", dependencies: ["FuzzReaders"], path: "Fuzz/fuzz-readers", swiftSettings: strict),
         .executableTarget(name: "kernels-bench", dependencies: ["CKernels"], path: "Benchmarks/kernels"),
         .executableTarget(
+            name: "store-bench", dependencies: ["Jobs", "PostgresStore", "SQLiteStore"], path: "Benchmarks/store", swiftSettings: strict),
+        .executableTarget(
             name: "tokenizer-bench", dependencies: ["Tokenizers"], path: "Benchmarks/tokenizers", exclude: ["bench.py", "README.md"],
             swiftSettings: strict),
         tests("JSON", ["JSON"]),
@@ -147,14 +149,19 @@ let package = Package(
         tests("Templates", ["JSON", "Templates"]),
         tests("Jobs", ["JSON", "Jobs"]),
         tests("WorkerProtocol", ["JSON", "WorkerProtocol"]),
+        tests("Store", ["CPostgres", "Jobs", "PostgresStore", "SQLiteStore", "store-bench"]),
         tests("Scaling", ["Jobs", "Scaling"]),
         tests(
             "Providers",
-            ["JSON", "Jobs", "Providers", .product(name: "Logging", package: "swift-log"), .product(name: "Hummingbird", package: "hummingbird")] + nio),
+            [
+                "JSON", "Jobs", "Providers", .product(name: "Logging", package: "swift-log"), .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ] + nio),
         tests(
             "Gateway",
             [
-                "Gateway", "JSON", "Jobs", "Providers", "SQLiteStore", "Scaling", "WorkerProtocol",
+                "Gateway", "JSON", "Jobs", "Prometheus", "Providers", "SQLiteStore", "Scaling", "Web", "WorkerProtocol",
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "Logging", package: "swift-log"),
             ] + nio),
         tests("Progress", ["Progress"]),

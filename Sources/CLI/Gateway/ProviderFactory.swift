@@ -10,7 +10,8 @@ struct ProviderFactory: Sendable {
         switch endpoint.provider.kind {
         case .process: return .individual(processes)
         case .none: return .none
-        case .ray, .kubernetes: throw DefinitionError("the provider '\(endpoint.provider.kind.rawValue)' is not wired up")
+        case .ray: return .individual(try RayProvider(endpoint.provider, stopGraceSeconds: endpoint.stopGraceSeconds))
+        case .kubernetes: return .fleet(try KubernetesProvider(endpoint.provider))
         }
     }
 }
