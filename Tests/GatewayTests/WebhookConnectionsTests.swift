@@ -121,8 +121,8 @@ import Testing
         let receiver = try await WebhookReceiver { _ in .init(hangs: true) }
         let connections = WebhookConnections(resolver: .system())
         let start = ContinuousClock.now
-        await #expect(throws: (any Error).self) { try await post(connections, "http://127.0.0.1:\(receiver.port)/", timeout: .milliseconds(300)) }
-        #expect(ContinuousClock.now - start < .seconds(8))
+        await #expect(throws: (any Error).self) { try await post(connections, "http://127.0.0.1:\(receiver.port)/", timeout: .seconds(3)) }
+        #expect(ContinuousClock.now - start < .seconds(30))
         #expect(receiver.posts.count == 1)
         await connections.close()
         try await receiver.close()
