@@ -7,11 +7,13 @@ TESTS := -c release --scratch-path .build-tests
 BINARY := .build/release/needletail
 MODELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/needletail/models
 PORT ?= 8000
+GATEWAY_PORT ?= 8080
 
-.PHONY: serve test build setup model clients-test fuzz clean help
+.PHONY: serve serverless test build setup model clients-test fuzz clean help
 
 help:
 	@echo "make serve   install what is missing, build, get the default model, serve it on port $(PORT)"
+	@echo "make serverless   the same behind a gateway: jobs, scale to zero; port $(GATEWAY_PORT)"
 	@echo "make test    install what is missing, build, run all tests"
 	@echo "make build   build the needletail binary"
 	@echo "make fuzz    200,000 mutated files through each checkpoint reader"
@@ -19,6 +21,9 @@ help:
 
 serve: build model
 	$(BINARY) serve --port $(PORT)
+
+serverless: build model
+	$(BINARY) gateway --demo --listen 127.0.0.1:$(GATEWAY_PORT)
 
 build: setup
 	$(BUILD) --product needletail

@@ -8,8 +8,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -90,9 +90,10 @@ let package = Package(
         .target(name: "CPostgres", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         room("PostgresStore", ["CPostgres", "Jobs"]),
         room("Scaling", ["Jobs"]),
+        .target(name: "CSpawn"),
         room(
             "Providers",
-            ["JSON", "Jobs"] + nio + [
+            ["CSpawn", "JSON", "Jobs"] + nio + [
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Logging", package: "swift-log"),
@@ -111,7 +112,7 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ]),
+            ], resources: [.embedInCode("Dashboard/page.html")]),
         room(
             "Worker",
             ["Engine", "JSON", "OpenAI", "Sampling", "Server", "WorkerProtocol"] + nio + [
@@ -122,12 +123,13 @@ let package = Package(
         room(
             "CLI",
             [
-                "Compute", "Engine", "Gateway", "Golden", "Hub", "JSON", "Jobs", "ModelText", "Models", "OpenAI", "Planning", "PostgresStore", "Progress",
+                "Compute", "Engine", "Gateway", "Golden", "Hub", "JSON", "Jobs", "ModelText", "Models", "OpenAI", "Planning", "PostgresStore", "Progress", "Prometheus",
                 "Providers", "Quantize", "SQLiteStore", "Sampling", "Server", "Step", "Templates", "Tensors", "Tokenizers", "Weights", "Worker",
                 "WorkerProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ] + nio),
         .executableTarget(name: "needletail", dependencies: ["CLI"], swiftSettings: strict),
@@ -145,6 +147,16 @@ let package = Package(
         tests("Templates", ["JSON", "Templates"]),
         tests("Jobs", ["JSON", "Jobs"]),
         tests("WorkerProtocol", ["JSON", "WorkerProtocol"]),
+        tests("Scaling", ["Jobs", "Scaling"]),
+        tests(
+            "Providers",
+            ["JSON", "Jobs", "Providers", .product(name: "Logging", package: "swift-log"), .product(name: "Hummingbird", package: "hummingbird")] + nio),
+        tests(
+            "Gateway",
+            [
+                "Gateway", "JSON", "Jobs", "Providers", "SQLiteStore", "Scaling", "WorkerProtocol",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "Logging", package: "swift-log"),
+            ] + nio),
         tests("Progress", ["Progress"]),
         tests("Hub", ["Hub", "JSON", "Progress", .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto")] + nio),
         tests("Compute", ["AllocationCounter", "CKernels", "Compute", "Step", "Tensors"]),

@@ -63,7 +63,7 @@ package struct HubSettings: Sendable {
     }
 
     /// `~` at the start, `$NAME` and `${NAME}` anywhere; unknown names stay as written, as in Python's `expandvars`.
-    static func expand(_ path: String, _ environment: [String: String]) -> String {
+    package static func expand(_ path: String, _ environment: [String: String]) -> String {
         var text = path
         if text == "~" || text.hasPrefix("~/") {
             text = (environment["HOME"] ?? Files.homeFolder() ?? "") + text.dropFirst()

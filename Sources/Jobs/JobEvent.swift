@@ -8,8 +8,8 @@ package enum JobEvent: Sendable, Equatable {
     /// - attempt: that the worker says it works on; nil from workers that do not know.
     /// - chunks: with their places if `isPlaced`, else in order of arrival, places not yet known.
     case append(worker: WorkerID, attempt: Int?, chunks: [JobChunk], isPlaced: Bool)
-    /// Chunks below `count` have been given to a draining reader.
-    case drain(through: Int)
+    /// A draining reader takes the chunks from `start` to below `end`. Refused if another reader took some of them first.
+    case drain(from: Int, through: Int)
     /// A worker's final post.
     case finish(worker: WorkerID, attempt: Int?, JobOutcome)
     case cancel

@@ -61,3 +61,8 @@ package struct JobLogQuery: Sendable, Equatable {
 
     package init() {}
 }
+
+extension JobLogEntry {
+    /// What `JobLogQuery.text` is looked for in: id, worker and error in lower case, a line each.
+    package var searchText: String { "\(id)\n\(worker?.text ?? "")\n\(error ?? "")".lowercased() }
+}

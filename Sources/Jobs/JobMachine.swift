@@ -32,7 +32,7 @@ package enum JobMachine {
         case .take(let worker, let attempt): take(worker, attempt, &job, now)
         case .progress(let worker, let value): progress(worker, value, job)
         case .append(let worker, let attempt, let chunks, let isPlaced): append(worker, attempt, chunks, isPlaced, &job)
-        case .drain(let count): drain(count, &job)
+        case .drain(let start, let end): drain(start, end, &job)
         case .finish(let worker, let attempt, let outcome): finish(worker, attempt, outcome, &job, now)
         case .cancel: end(&job, .cancelled, JobResult(), now)
         case .retry: retry(&job, now)
@@ -101,8 +101,7 @@ package enum JobMachine {
         guard holds(job, worker, attempt) else { return .refused }
         job.lossReason = reason
         guard job.retries < limit else {
-            let text = "job timed out after \(job.retries) retries" + (reason.isEmpty ? "" : ": \(reason)")
-            var answer = end(&job, .failed, JobResult(error: text), now)
+            var answer = end(&job, .failed, JobResult(error: lossError(job, reason)), now)
             if case .applied(var change) = answer {
                 change.lost = true
                 answer = .applied(change)
@@ -125,10 +124,9 @@ package enum JobMachine {
 
     // MARK: Client's and gateway's events
 
-    private static func drain(_ count: Int, _ job: inout Job) -> Answer {
-        guard count <= job.chunkCount else { return .refused }
-        guard count > job.drainedCount else { return .repeated }
-        job.drainedCount = count
+    private static func drain(_ start: Int, _ end: Int, _ job: inout Job) -> Answer {
+        guard start == job.drainedCount, end > start, end <= job.chunkCount else { return .refused }
+        job.drainedCount = end
         return .applied(Change())
     }
 
@@ -160,5 +158,12 @@ package enum JobMachine {
         job.policy.retention = min(job.policy.retention, milliseconds)
         if job.state.isTerminal { job.expiresAt = min(job.expiresAt, now + milliseconds) }
         return .applied(Change())
+    }
+}
+
+extension JobMachine {
+    /// The error of a job whose worker was lost too often.
+    package static func lossError(_ job: Job, _ reason: String) -> String {
+        "job timed out after \(job.retries) retries" + (reason.isEmpty ? "" : ": \(reason)")
     }
 }

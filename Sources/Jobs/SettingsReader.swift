@@ -16,9 +16,11 @@ package struct SettingsReader {
     /// The value of a key; nil where it is missing or null.
     package mutating func take(_ key: String) -> JSONValue? {
         known.append(key)
-        guard let value = object[key] else { return nil }
+        guard let value = object[key] else { return .none }
         object[key] = nil
-        return value.isNull ? nil : value
+        // `nil` would be JSON's null here.
+        if value.isNull { return .none }
+        return value
     }
 
     package mutating func int(_ key: String, _ range: ClosedRange<Int>) throws(DefinitionError) -> Int? {

@@ -10,6 +10,8 @@ struct ChoiceState: Sendable {
     private(set) var generated = 0
     /// Tokens in `delta`.
     private(set) var pending = 0
+    /// Tokens since the last chunk, where the style asks for a record of them.
+    private(set) var untold: [Int32] = []
     /// Whether a chunk has been written.
     private(set) var hasSpoken = false
     /// Whether the last chunk has been written.
@@ -45,7 +47,24 @@ struct ChoiceState: Sendable {
         hasSpoken = true
         isClosed = hasEnded
         pending = 0
+        untold.removeAll(keepingCapacity: true)
         delta.clear()
+    }
+
+    /// Brings the choice to where it stood after a chunk in another run.
+    /// - Parameters:
+    ///   - ids: tokens that were told of.
+    ///   - hasEcho: whether the prompt was repeated before them.
+    ///   - isClosed: whether the end was told of.
+    mutating func restore(_ ids: [Int32], hasEcho: Bool, isClosed: Bool) {
+        take(ids, [])
+        let end = delta.end
+        delta.end = nil
+        spoke()
+        delta.end = end
+        hasSpoken = !ids.isEmpty || hasEcho || isClosed
+        if isClosed, end == nil { delta.end = ChoiceEnd(reason: "stop") }
+        self.isClosed = isClosed
     }
 
     /// The prompt before the answer. Its text is not searched for stop strings.
@@ -62,6 +81,7 @@ struct ChoiceState: Sendable {
             let offset = scalars
             generated += 1
             pending += 1
+            if style.keepsTokens { untold.append(id) }
             piece.removeAll(keepingCapacity: true)
             if style.includeStopInOutput || !style.endTokenIDs.contains(id) { detokenizer.append(id, to: &piece) }
             scalars += piece.scalarCount

@@ -1,13 +1,13 @@
 internal import Engine
 internal import Synchronization
 
-/// Gathers the events of a reply's prompts for its one writer: whatever has arrived is taken at once and written as one piece.
+/// Gathers the events of a reply's generations for its one writer: whatever has arrived is taken at once and written as one piece.
 final class EventMailbox: Sendable {
     enum Item: Sendable {
-        case event(prompt: Int, GenerationEvent)
+        case event(source: Int, GenerationEvent)
         case failed(EngineError)
-        /// A prompt has no more events.
-        case ended(prompt: Int)
+        /// A generation has no more events.
+        case ended(source: Int)
         /// Nothing happened for the interval asked for.
         case silence
     }
@@ -48,12 +48,12 @@ final class EventMailbox: Sendable {
     }
 
     /// Reads `generation` to its end.
-    func pump(_ generation: any Generation, prompt: Int) async {
+    func pump(_ generation: any Generation, source: Int) async {
         do throws(EngineError) {
-            while let event = try await generation.next() { put(.event(prompt: prompt, event)) }
+            while let event = try await generation.next() { put(.event(source: source, event)) }
         } catch {
             put(.failed(error))
         }
-        put(.ended(prompt: prompt))
+        put(.ended(source: source))
     }
 }

@@ -24,6 +24,10 @@ struct GenerationJob: Sendable {
     var promptLogprobs: Int?
     /// Whether logprobs of the echoed prompt come before the answer's.
     var scoresEcho: Bool
+    /// Seconds since 1970 that the reply names.
+    var created: Int
+    /// Of an earlier run of the same request.
+    var progress: ReplyProgress?
 
     var promptTokens: Int { prompts.reduce(0) { $0 + $1.tokenIDs.count } }
 }
@@ -43,4 +47,6 @@ struct ChoiceStyle: Sendable {
     var logprobs: Int?
     /// Whether exactly the requested ids are listed, rather than the best ones.
     var listsRequestedIDs: Bool
+    /// Whether choices remember the tokens that no chunk has told of yet.
+    var keepsTokens = false
 }

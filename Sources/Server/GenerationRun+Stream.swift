@@ -1,19 +1,18 @@
 internal import Engine
-internal import HummingbirdCore
 internal import JSON
-internal import NIOCore
 internal import OpenAI
 
 extension GenerationRun {
-    /// Writes the event stream. One task per prompt reads the engine, this one writes what has come together, one write each time.
+    /// Writes the event stream. One task per generation reads the engine, this one writes what has come together, one write each time.
     /// - Parameter onComplete: called when all is generated, before the last write: a client may hang up as soon as it has read that.
-    mutating func stream(to output: inout any ResponseBodyWriter, onComplete: () -> Void) async throws {
+    /// - Throws: what the sink throws; `APIError` where the engine failed and the run keeps a record (elsewhere the stream says so itself).
+    mutating func stream(to sink: inout some PieceSink, onComplete: () -> Void) async throws {
         let mailbox = EventMailbox()
         let generations = generations
         let interval = options.keepAliveIntervalSeconds
         try await withThrowingDiscardingTaskGroup { group in
-            for (prompt, generation) in generations.enumerated() {
-                group.addTask { await mailbox.pump(generation, prompt: prompt) }
+            for (source, generation) in generations.enumerated() {
+                group.addTask { await mailbox.pump(generation, source: source) }
             }
             if let interval {
                 group.addTask {
@@ -24,7 +23,7 @@ extension GenerationRun {
                 }
             }
             do {
-                try await write(from: mailbox, to: &output, onComplete: onComplete)
+                try await write(from: mailbox, to: &sink, onComplete: onComplete)
             } catch {
                 cancel()
                 group.cancelAll()
@@ -32,47 +31,53 @@ extension GenerationRun {
             }
             group.cancelAll()
         }
-        try await output.finish(nil)
+        try await sink.finish()
     }
 
-    private mutating func write(
-        from mailbox: EventMailbox, to output: inout any ResponseBodyWriter, onComplete: () -> Void
-    ) async throws {
+    private mutating func write(from mailbox: EventMailbox, to sink: inout some PieceSink, onComplete: () -> Void) async throws {
         var writer = JSONWriter(capacity: 4096)
-        var openPrompts = generations.count
-        while openPrompts > 0 {
+        var openSources = generations.count
+        // An answer that was whole before: nothing is left to say.
+        if openSources == 0 { onComplete() }
+        while openSources > 0 {
             var failure: EngineError?
             for item in await mailbox.take() {
                 switch item {
-                case .event(let prompt, let event): handle(event, prompt: prompt, into: &writer)
+                case .event(let source, let event): handle(event, source: source, into: &writer)
                 case .failed(let error): failure = error
-                case .ended: openPrompts -= 1
+                case .ended: openSources -= 1
                 case .silence: if writer.bytes.isEmpty { writer.keepAliveEvent() }
                 }
             }
-            flushReady(into: &writer)
-            if isFinished { openPrompts = 0 }
+            if !givesUpdates { flushReady(into: &writer) }
+            if isFinished { openSources = 0 }
             if let failure {
                 cancel()
-                writer.errorEvent(APIError(failure, answersFullQueueWith429: options.answersFullQueueWith429))
-                openPrompts = 0
+                let error = APIError(failure, answersFullQueueWith429: options.answersFullQueueWith429)
+                if advance != nil { throw error }
+                writer.errorEvent(error)
+                openSources = 0
             }
-            if openPrompts == 0 {
-                if failure == nil, job.includeUsage { job.writer.usageChunk(usage, into: &writer) }
-                writer.doneEvent()
+            if openSources == 0 {
+                if !givesUpdates {
+                    if failure == nil, job.includeUsage { job.writer.usageChunk(usage, into: &writer) }
+                    writer.doneEvent()
+                }
                 onComplete()
             }
-            guard !writer.bytes.isEmpty else { continue }
-            try await output.write(ByteBuffer(bytes: writer.bytes))
+            guard !writer.bytes.isEmpty || advance?.updates.isEmpty == false else { continue }
+            try await sink.write(writer.bytes, advance)
             writer.bytes.removeAll(keepingCapacity: true)
+            advance?.clear()
         }
     }
 
-    private mutating func handle(_ event: GenerationEvent, prompt: Int, into writer: inout JSONWriter) {
-        _ = apply(event, prompt: prompt)
-        guard case .started = event else { return }
-        let ids = job.style.returnTokenIDs ? job.prompts[prompt].tokenIDs : nil
-        for index in prompt * job.n..<(prompt + 1) * job.n {
+    private mutating func handle(_ event: GenerationEvent, source: Int, into writer: inout JSONWriter) {
+        apply(event, source: source)
+        guard case .started = event, !givesUpdates else { return }
+        let span = spans[source]
+        let ids = job.style.returnTokenIDs ? job.prompts[span.lowerBound / job.n].tokenIDs : nil
+        for index in span where !hasOpened(index) {
             job.writer.opening(
                 of: index, promptTokenIDs: ids, promptText: job.promptText, usage: job.continuousUsage ? choiceUsage(index) : nil, into: &writer)
             choices[index].delta.promptTokenIDs = ids
@@ -83,12 +88,19 @@ extension GenerationRun {
     private mutating func flushReady(into writer: inout JSONWriter) {
         for index in choices.indices where !choices[index].isClosed {
             guard !choices[index].isSilent,
-                choices[index].hasEnded || !choices[index].hasSpoken || choices[index].pending >= job.streamInterval
+                choices[index].hasEnded || !choices[index].hasSpoken || choices[index].pending >= job.streamInterval, !mustWait(index)
             else { continue }
             choices[index].delta.usage = job.continuousUsage ? choiceUsage(index) : nil
             job.writer.chunk(choices[index].delta, into: &writer)
+            if advance != nil { note(index) }
             choices[index].spoke()
         }
+    }
+
+    /// Puts what a choice's chunk says on record.
+    private mutating func note(_ index: Int) {
+        advance?.add(choices[index].untold, to: index)
+        if choices[index].hasEnded { advance?.finished.append(index) }
     }
 
     private func choiceUsage(_ index: Int) -> Usage {

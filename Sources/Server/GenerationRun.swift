@@ -10,34 +10,47 @@ struct GenerationRun {
     let options: ServerOptions
     let stats: ServerStats
     let generations: [any Generation]
+    /// The choices that each generation makes.
+    let spans: [Range<Int>]
     var choices: [ChoiceState]
     var cachedTokens: Int = 0
     var promptScores: [[ScoredToken]?]
-    private var openByPrompt: [Int]
+    /// What the next piece says, where somebody keeps account of it; nil otherwise.
+    var advance: ReplyAdvance?
+    /// Whether texts are asked for token by token, instead of events.
+    let givesUpdates: Bool
+    /// Choices of each generation that have not ended.
+    private var open: [Int]
 
     /// Submits all prompts or, if one is refused, none.
+    /// - Parameter keepsRecord: pieces come with what they say.
     init(
-        _ job: GenerationJob, model: ServedModel, options: ServerOptions, stats: ServerStats
+        _ job: GenerationJob, model: ServedModel, options: ServerOptions, stats: ServerStats, keepsRecord: Bool = false, givesUpdates: Bool = false
     ) throws(APIError) {
         self.job = job
         self.options = options
         self.stats = stats
+        self.givesUpdates = givesUpdates
+        advance = keepsRecord || givesUpdates ? ReplyAdvance() : nil
         text = model.text
+        choices = job.prompts.indices.flatMap { prompt in
+            (0..<job.n).map { ChoiceState(index: prompt * job.n + $0, style: job.style, text: model.text, prompt: job.prompts[prompt]) }
+        }
+        if let progress = job.progress { Self.restore(&choices, job, progress) }
+        let submissions = Self.submissions(job)
+        spans = submissions.map(\.span)
+        open = spans.map(\.count)
+        promptScores = Array(repeating: nil, count: job.prompts.count)
         var generations: [any Generation] = []
-        for prompt in job.prompts {
+        for submission in submissions {
             do {
-                generations.append(try model.generator.submit(prompt.request))
+                generations.append(try model.generator.submit(submission.request))
             } catch {
                 for generation in generations { generation.cancel() }
                 throw APIError(error, answersFullQueueWith429: options.answersFullQueueWith429)
             }
         }
         self.generations = generations
-        choices = job.prompts.indices.flatMap { prompt in
-            (0..<job.n).map { ChoiceState(index: prompt * job.n + $0, style: job.style, text: model.text, prompt: job.prompts[prompt]) }
-        }
-        promptScores = Array(repeating: nil, count: job.prompts.count)
-        openByPrompt = Array(repeating: job.n, count: job.prompts.count)
     }
 
     var completionTokens: Int { choices.reduce(0) { $0 + $1.generated } }
@@ -49,36 +62,41 @@ struct GenerationRun {
     }
 
     /// Every choice has ended; the engine may not have noticed yet.
-    var isFinished: Bool { openByPrompt.allSatisfy { $0 == 0 } }
+    var isFinished: Bool { open.allSatisfy { $0 == 0 } }
 
     func cancel() { for generation in generations { generation.cancel() } }
 
-    /// - Returns: the index of the choice that changed; nil when the whole prompt began.
-    mutating func apply(_ event: GenerationEvent, prompt: Int) -> Int? {
+    /// - Parameter source: the generation that it came from.
+    mutating func apply(_ event: GenerationEvent, source: Int) {
+        let span = spans[source]
         switch event {
         case .started(let cached, let promptLogprobs):
             cachedTokens += cached
-            let source = job.prompts[prompt]
+            let number = span.lowerBound / job.n
+            let prompt = job.prompts[number]
             if !promptLogprobs.isEmpty {
-                promptScores[prompt] = text.scoredPrompt(
-                    source.tokenIDs, promptLogprobs, alternatives: job.promptLogprobs ?? job.style.logprobs ?? 0, style: job.style)
+                promptScores[number] = text.scoredPrompt(
+                    prompt.tokenIDs, promptLogprobs, alternatives: job.promptLogprobs ?? job.style.logprobs ?? 0, style: job.style)
             }
-            let scored = job.scoresEcho ? echoScores(promptLogprobs, source) : nil
-            for index in prompt * job.n..<(prompt + 1) * job.n { choices[index].echo(source, scored: scored) }
-            return nil
+            let scored = job.scoresEcho ? echoScores(promptLogprobs, prompt) : nil
+            for index in span where !hasOpened(index) { choices[index].echo(prompt, scored: scored) }
         case .tokens(let choice, let ids, let logprobs):
-            let index = prompt * job.n + choice
+            let index = span.lowerBound + choice
             let hadEnded = choices[index].hasEnded
-            choices[index].take(ids, logprobs)
-            if choices[index].hasEnded, !hadEnded { closed(prompt, byStopString: true) }
-            return index
-        case .pooled: return nil
+            if givesUpdates {
+                for id in ids { update(index, id) }
+            } else {
+                choices[index].take(ids, logprobs)
+            }
+            if choices[index].hasEnded, !hadEnded { closed(source, byStopString: true) }
+        case .pooled: break
         case .finished(let choice, let reason, let stopTokenID):
-            let index = prompt * job.n + choice
+            let index = span.lowerBound + choice
             let hadEnded = choices[index].hasEnded
             choices[index].finish(reason, stopTokenID: stopTokenID)
-            if !hadEnded { closed(prompt, byStopString: false) }
-            return index
+            if hadEnded { return }
+            if givesUpdates { end(index) }
+            closed(source, byStopString: false)
         }
     }
 
@@ -86,12 +104,12 @@ struct GenerationRun {
         text.scoredPrompt(source.tokenIDs, positions, alternatives: job.style.logprobs ?? 0, style: job.style)
     }
 
-    /// Once every choice of a prompt has ended, the engine need not go on (it may not know of stop strings).
-    private mutating func closed(_ prompt: Int, byStopString: Bool) {
-        openByPrompt[prompt] -= 1
-        if openByPrompt[prompt] == 0, byStopString {
+    /// Once every choice of a generation has ended, the engine need not go on (it may not know of stop strings).
+    private mutating func closed(_ source: Int, byStopString: Bool) {
+        open[source] -= 1
+        if open[source] == 0, byStopString {
             stats.stopStringEndedRequest()
-            generations[prompt].cancel()
+            generations[source].cancel()
         }
     }
 
@@ -99,9 +117,9 @@ struct GenerationRun {
 
     /// Reads every prompt to its end, then writes the reply.
     mutating func reply(into writer: inout JSONWriter) async throws(APIError) {
-        for (prompt, generation) in generations.enumerated() {
+        for (source, generation) in generations.enumerated() {
             do throws(EngineError) {
-                while openByPrompt[prompt] > 0, let event = try await generation.next() { _ = apply(event, prompt: prompt) }
+                while open[source] > 0, let event = try await generation.next() { apply(event, source: source) }
             } catch {
                 cancel()
                 throw APIError(error, answersFullQueueWith429: options.answersFullQueueWith429)

@@ -11,6 +11,10 @@ struct Preparation: Sendable {
     let requestID: String
     let priority: Int?
     let arrival: MonotonicTime
+    /// For requests that give none; nil lets the engine draw one.
+    var seed: UInt64? = nil
+    /// Of an earlier run of the same request.
+    var progress: ReplyProgress? = nil
 
     func job(_ request: CompletionRequest) throws(APIError) -> GenerationJob {
         let (name, loraID) = try model.resolve(request.reply.model)
@@ -30,6 +34,8 @@ struct Preparation: Sendable {
             ids = try truncate(ids, request.reply)
             if ids.isEmpty { throw .invalid("prompt must not be empty", parameter: "prompt") }
             var sampling = base
+            // Equal prompts of one request are to get answers of their own.
+            if request.sampling.seed == nil, let seed { sampling.seed = seed &+ UInt64(prompts.count) &* 0x9E37_79B9_7F4A_7C15 }
             sampling.maxTokens = try TokenBudget.resolve(
                 requested: request.maxTokens, field: "max_tokens", defaultTokens: nil, promptTokens: ids.count,
                 maxModelLength: model.maxModelLength, scoresPromptOnly: request.echo)
@@ -48,9 +54,9 @@ struct Preparation: Sendable {
         let head = head("cmpl-", name)
         return GenerationJob(
             prompts: prompts, writer: CompletionWriter(head: head, tokensAsTokenIDs: request.reply.tokensAsTokenIDs), n: base.n,
-            stream: request.reply.stream, includeUsage: request.reply.includeUsage, continuousUsage: request.reply.continuousUsage,
+            stream: request.reply.stream, includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage,
             streamInterval: request.reply.streamInterval, promptText: nil, style: style, promptLogprobs: request.sampling.promptLogprobs,
-            scoresEcho: scoresEcho)
+            scoresEcho: scoresEcho, created: head.created, progress: progress)
     }
 
     func job(_ request: ChatRequest) throws(APIError) -> GenerationJob {
@@ -66,14 +72,15 @@ struct Preparation: Sendable {
         let style = style(request.sampling, request.reply, logprobs: request.logprobs ? request.topLogprobs : nil)
         var echo: [UInt8]?
         if request.echo, let text = request.conversation.finalAssistantText { echo = Array(text.utf8) }
+        let head = head("chatcmpl-", name)
         let writer = ChatWriter(
-            head: head("chatcmpl-", name), topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
+            head: head, role: options.responseRole, topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
             tokensAsTokenIDs: request.reply.tokensAsTokenIDs)
         return GenerationJob(
             prompts: [prompt(ids, sampling, request.reply, loraID, echo: echo)], writer: writer, n: sampling.n, stream: request.reply.stream,
-            includeUsage: request.reply.includeUsage, continuousUsage: request.reply.continuousUsage,
+            includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage,
             streamInterval: request.reply.streamInterval, promptText: request.returnPromptText ? text : nil, style: style,
-            promptLogprobs: request.sampling.promptLogprobs, scoresEcho: false)
+            promptLogprobs: request.sampling.promptLogprobs, scoresEcho: false, created: head.created, progress: progress)
     }
 
     func render(_ conversation: Conversation) throws(APIError) -> String {
@@ -88,7 +95,7 @@ struct Preparation: Sendable {
     // MARK: Parts
 
     private func head(_ prefix: String, _ name: String) -> ReplyHead {
-        ReplyHead(id: prefix + requestID, created: WallClock.secondsSince1970, model: name, fingerprint: options.fingerprint)
+        ReplyHead(id: prefix + requestID, created: progress?.created ?? WallClock.secondsSince1970, model: name, fingerprint: options.fingerprint)
     }
 
     private func prompt(
@@ -112,6 +119,7 @@ struct Preparation: Sendable {
                 if !ids.isEmpty, !sampling.badWords.contains(ids) { sampling.badWords.append(ids) }
             }
         }
+        if sampling.seed == nil { sampling.seed = seed }
         return sampling
     }
 

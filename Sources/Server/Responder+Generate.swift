@@ -9,29 +9,11 @@ internal import Web
 
 /// Completions and chat: decode, prepare, submit, and write the reply on the connection's event loop.
 extension Responder {
-    func preparation(_ call: Call, bodyID: String? = nil) -> Preparation {
-        let id = call.hasClientID ? call.requestID : bodyID.flatMap { RequestIdentity.isUsable($0) ? $0 : nil } ?? call.requestID
-        return Preparation(
-            model: model, options: options, requestID: id,
-            priority: call.request.headers[HTTPField.Name.vllmPriority].flatMap { Int($0) }, arrival: call.arrival)
-    }
-
     func generate(_ call: Call, _ route: Route) async throws(APIError) -> Response {
         let bytes = try await body(of: call)
-        if stats.isDraining { throw .overloaded("the server is shutting down") }
-        if let pooled = model.pooled {
-            throw .wrongTask(route == .chat ? "the Chat Completions API" : "the Completions API", model: model.names[0], does: pooled.purpose)
-        }
-        let job: GenerationJob
-        if route == .chat {
-            let request = try ChatRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval)
-            job = try preparation(call, bodyID: request.reply.requestID).job(request)
-        } else {
-            let request = try CompletionRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval)
-            job = try preparation(call, bodyID: request.reply.requestID).job(request)
-        }
+        let job = try service.job(route, bytes, call.caller)
         let watch = await call.connectionWatch()
-        let run = try GenerationRun(job, model: model, options: options, stats: stats)
+        let run = try service.run(job)
         let ticket = ServerStats.LoadTicket(stats)
         watch.onClose { [stats, generations = run.generations] in
             stats.clientDisconnected()
@@ -71,10 +53,10 @@ extension Responder {
                 withExtendedLifetime(ticket) {}
                 finished(call, 200)
             }
-            var writer = output
+            let sink = BodySink(output: output)
             try await withTaskExecutorPreference(executor) {
-                var run = run
-                try await run.stream(to: &writer) { watch.clear() }
+                var run = run, sink = sink
+                try await run.stream(to: &sink) { watch.clear() }
             }
         }
         return Response(
@@ -84,7 +66,21 @@ extension Responder {
     }
 }
 
+/// The body of a response as a sink.
+private struct BodySink: PieceSink {
+    var output: any ResponseBodyWriter
+
+    mutating func write(_ bytes: [UInt8], _ advance: ReplyAdvance?) async throws { try await output.write(ByteBuffer(bytes: bytes)) }
+    mutating func finish() async throws { try await output.finish(nil) }
+}
+
 extension Call {
+    var caller: Caller {
+        Caller(
+            requestID: requestID, hasOwnID: hasClientID, priority: request.headers[HTTPField.Name.vllmPriority].flatMap { Int($0) }, arrival: arrival,
+            watch: { await connectionWatch() })
+    }
+
     /// The watch that `ConnectionGuard` keeps for this connection.
     func connectionWatch() async -> ConnectionWatch {
         let watch = try? await channel.eventLoop.submit { [channel] in

@@ -22,6 +22,7 @@ struct Responder: HTTPResponder {
     let options: ServerOptions
     let stats: ServerStats
     let logger: Logger
+    let service: AnswerService
     private let keys: APIKeys
     private let cors: CORS
 
@@ -30,6 +31,7 @@ struct Responder: HTTPResponder {
         self.options = options
         self.stats = stats
         self.logger = logger
+        service = AnswerService(model: model, options: options, stats: stats)
         keys = APIKeys(options.apiKeys)
         cors = CORS(options.cors)
     }
@@ -71,26 +73,22 @@ struct Responder: HTTPResponder {
     private func dispatch(_ call: Call) async throws(APIError) -> Response {
         if cors.isPreflight(call.request.head) { return Response(status: .ok) }
         if Route.isProtected(call.path), call.request.method != .options, !keys.allow(call.request.headers) { throw .unauthorized }
-        guard let route = Route.find(call.path) else { throw .notFound(call.path) }
+        guard let route = Route.find(call.path), route.isOperational || !options.isOperationalOnly else { throw .notFound(call.path) }
         guard route.methods.contains(call.request.method) else {
             throw .methodNotAllowed(call.request.method.rawValue, allowed: route.methods.map(\.rawValue))
         }
         switch route {
         case .completions, .chat: return try await generate(call, route)
-        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: return try await pool(call, route)
-        case .models: return json { ModelCard.list(model.cards, into: &$0) }
-        case .model: return try modelCard(call)
+        case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: 
+            return Self.json(try await service.pool(route, try await body(of: call), call.caller))
+        case .models: return Self.json(service.models())
+        case .model: return Self.json(try service.modelCard(call.path))
         case .loadAdapter: return try await loadAdapter(call)
         case .unloadAdapter: return try await unloadAdapter(call)
-        case .tokenize: return try await tokenize(call)
-        case .detokenize: return try await detokenize(call)
+        case .tokenize: return Self.json(try service.tokenize(try await body(of: call), call.caller))
+        case .detokenize: return Self.json(try service.detokenize(try await body(of: call)))
         case .health, .ping: return try health()
-        case .version:
-            return json { writer in
-                writer.raw("{\"version\":")
-                writer.string(ServerVersion.text)
-                writer.raw("}")
-            }
+        case .version: return Self.json(service.version())
         case .load:
             return json { writer in
                 writer.raw("{\"server_load\":")
@@ -100,7 +98,7 @@ struct Responder: HTTPResponder {
         case .metrics:
             return Response(
                 status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(bytes: Metrics.page(model, stats))))
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: Metrics.page(model, stats) + (options.moreMetrics?() ?? []))))
         }
     }
 

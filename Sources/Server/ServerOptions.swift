@@ -34,6 +34,14 @@ package struct ServerOptions: Sendable {
     /// Echo the request id in `X-Request-Id`.
     package var enableRequestIDHeaders = false
     package var trustRequestChatTemplate = false
+    /// The role that chat replies name.
+    package var responseRole = "assistant"
+    /// A last chunk with the usage on every stream, asked for or not.
+    package var alwaysIncludesUsage = false
+    /// Answer probes and metrics alone: nothing that needs the model.
+    package var isOperationalOnly = false
+    /// Prometheus text that is put behind the metrics of engine and server.
+    package var moreMetrics: (@Sendable () -> [UInt8])?
     /// Answer the routes that load and unload adapters, from paths that the client names.
     package var allowsAdapterUpdates = false
     package var logsAccess = false

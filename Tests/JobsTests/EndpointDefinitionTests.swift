@@ -31,6 +31,12 @@ import Testing
         #expect(error?.description.contains("smol") == true)
     }
 
+    @Test func nullIsAsIfTheKeyWereNotThere() throws {
+        let json = try JSONValue(parsing: #"{"workersMax": null, "scalerType": null, "provider": null, "maxConcurrency": null}"#)
+        let definition = try EndpointDefinition(EndpointID("smol"), json)
+        #expect(definition.scaling == ScalingSettings() && definition.maxConcurrency == nil)
+    }
+
     @Test func idsLookLikeRunpods() {
         #expect(JobID.make(.runsync).text.wholeMatch(of: /sync-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-u1/) != nil)
         #expect(!"a/b".isURLName && !"".isURLName && "a-B_9".isURLName)

@@ -1,5 +1,3 @@
-import JSON
-import Tensors
 import Yams
 
 /// Arguments with what the environment and a YAML file say added, so that each option is declared once, in ArgumentParser.
@@ -31,7 +29,7 @@ package struct Settings: Sendable {
 
     private mutating func addFile(_ path: String?, _ catalogue: OptionCatalogue, _ given: Set<String>, _ additions: inout [String]) throws {
         guard let path else { return }
-        for (key, node) in try Self.readYAML(path) {
+        for (key, node) in try YAMLFile.read(path) {
             let name = key.replacing("_", with: "-")
             if name == "model", !catalogue.options.contains(where: { $0.name == "model" }) {
                 if !Self.hasPositional(arguments, catalogue), let value = node.string { additions.insert(value, at: 0) }
@@ -109,27 +107,9 @@ package struct Settings: Sendable {
         }
         return false
     }
-
-    private static func readYAML(_ path: String) throws -> [(key: String, node: Node)] {
-        let text: String
-        do {
-            let file = try MappedFile(path: path)
-            guard let decoded = String(validating: file.bytes, as: UTF8.self) else { throw SettingsError("\(path): it is not valid UTF-8") }
-            text = decoded
-        } catch let error as FileError {
-            throw SettingsError("\(error)")
-        }
-        do {
-            guard let root = try Yams.compose(yaml: text) else { return [] }
-            guard let mapping = root.mapping else { throw SettingsError("\(path): expected keys and values, one option a line") }
-            return mapping.compactMap { key, node in key.string.map { ($0, node) } }
-        } catch let error as YamlError {
-            throw SettingsError("\(path): \(error)")
-        }
-    }
 }
 
 package struct SettingsError: Error, CustomStringConvertible {
     package let description: String
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

@@ -12,11 +12,12 @@ struct EngineAdapterLoader: AdapterLoader {
     let adapters: ModelAdapters
     /// nil takes any.
     var maxRank: Int?
+    var environment: [String: String]
 
     func load(path: String) async throws(AdapterLoadError) -> LoadedAdapter {
         let folder: String
         do {
-            folder = try await Hub.locateAdapter(path, environment: Environment.all)
+            folder = try await Hub.locateAdapter(path, environment: environment)
         } catch {
             throw .notFound("No adapter found for '\(path)': \(error)")
         }

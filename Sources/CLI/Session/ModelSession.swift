@@ -30,14 +30,17 @@ struct ModelSession {
     ///   - name: what the user typed; nil is the default model.
     ///   - servedNames: names in the API; empty is the model's own.
     ///   - lora: what `serve` says of adapters.
+    ///   - tokenizerFolder: of a tokenizer that is to be used in place of the model's.
+    ///   - prefetches: the weights are read ahead by threads of their own.
     ///   - clock: notes when each phase of the start was over.
     static func open(
-        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], lora: LoRAFlags? = nil, progress: any ProgressReporter, clock: inout StartClock
+        _ name: String?, _ options: EngineOptions, servedNames: [String] = [], lora: LoRAFlags? = nil, environment: [String: String] = Environment.all,
+        tokenizerFolder: String? = nil, prefetches: Bool = false, progress: any ProgressReporter, clock: inout StartClock
     ) async throws -> ModelSession {
-        let environment = Environment.all
         let reference = try reference(name, options.revision, environment)
         let local = try await Hub.locate(reference, environment: environment, progress: progress)
         progress.close()
+        if prefetches { Prefetch.start(local.weights) }
         clock.mark("locate")
         let path = local.format == .gguf ? local.weights[0] : local.folder
         let source = try ModelSource(path: path)
@@ -45,7 +48,7 @@ struct ModelSession {
         let fitted = options.fitting(source.description)
 
         // The text side and the weights have nothing to do with each other.
-        async let text = loadText(local, source, options)
+        async let text = loadText(local, source, options, tokenizerFolder)
         let backend = CPUBackend(fitted.backendConfiguration)
         let summary = backend.summary
         let plan = try MemoryPlan(source, on: backend, fitted)
@@ -67,7 +70,7 @@ struct ModelSession {
         configuration.scheduler.adapters = lora?.maxLoras
         let engine = try Engine(configuration: configuration, runner: runner)
         let defaults = try ModelDefaults.read(local, source)
-        let adapterLoader = EngineAdapterLoader(engine: engine, adapters: adapters, maxRank: lora?.maxLoraRank)
+        let adapterLoader = EngineAdapterLoader(engine: engine, adapters: adapters, maxRank: lora?.maxLoraRank, environment: environment)
         var served = ServedModel(
             names: servedNames.isEmpty ? [local.name] : servedNames, root: name ?? local.name, maxModelLength: plan.maxModelLength,
             defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
@@ -83,8 +86,9 @@ struct ModelSession {
         return try ModelReference(name.contains("@") ? name : "\(name)@\(revision)", environment: environment)
     }
 
-    private static func loadText(_ local: LocalModel, _ source: ModelSource, _ options: EngineOptions) async throws -> any TextModel {
-        let text = try ModelText.load(folder: local.folder, checkpoint: source.checkpoint, chatTemplate: options.chatTemplate)
+    private static func loadText(_ local: LocalModel, _ source: ModelSource, _ options: EngineOptions, _ tokenizerFolder: String?) async throws -> any TextModel {
+        let text = try ModelText.load(
+            folder: tokenizerFolder ?? local.folder, checkpoint: tokenizerFolder == nil ? source.checkpoint : nil, chatTemplate: options.chatTemplate)
         let specials = text.specialTokens
         return try TokenizerText(
             tokenizer: text.tokenizer, chatTemplate: text.chatTemplate,

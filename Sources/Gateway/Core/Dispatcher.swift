@@ -1,0 +1,251 @@
+package import Jobs
+package import Synchronization
+package import WorkerProtocol
+
+/// Brings waiting jobs and waiting workers together.
+///
+/// Its lists are hints: who gets a job is decided by the store, and what is found to be wrong is dropped. Nothing here waits; what a match sets off
+/// is started by the caller with `matches`.
+package final class Dispatcher: Sendable {
+    /// A worker's open request for jobs.
+    package struct Poll: Sendable {
+        let id: Int
+        let worker: WorkerID
+        let endpoint: EndpointID
+        /// Jobs wanted at most.
+        var wanted: Int
+        let box: Mailbox<PollAnswer>
+    }
+
+    package enum PollAnswer: Sendable {
+        case jobs([HandOut])
+        /// Nothing to be had: answer 204.
+        case nothing
+    }
+
+    /// A job on its way to a worker.
+    package struct HandOut: Sendable {
+        var job: Job
+        /// JSON text of the job as the worker gets it.
+        var message: [UInt8]
+    }
+
+    package struct Match: Sendable {
+        var poll: Poll
+        var jobs: [QueuedJob]
+    }
+
+    struct State {
+        var queues: [EndpointID: QueueMirror] = [:]
+        var polls: [EndpointID: [Poll]] = [:]
+        var workers: [WorkerID: WorkerSeat] = [:]
+        var stopWaiters: [WorkerID: Mailbox<[JobID]>] = [:]
+        var maxConcurrency: [EndpointID: Int] = [:]
+        var nextPoll = 0
+    }
+
+    /// Bytes of input kept in memory for one endpoint's waiting jobs.
+    package static let payloadBudget = 64 << 20
+
+    let state = Mutex(State())
+
+    // MARK: Queue
+
+    /// - Returns: hand-outs that this makes possible.
+    package func enqueue(_ job: QueuedJob, toFront: Bool = false) -> [Match] {
+        state.withLock { state in
+            var job = job
+            if state.queues[job.job.endpoint, default: QueueMirror()].payloadByteCount > Self.payloadBudget { job.payload = nil }
+            state.queues[job.job.endpoint, default: QueueMirror()].push(job, toFront: toFront)
+            return Self.match(job.job.endpoint, &state)
+        }
+    }
+
+    package func dequeue(_ id: JobID, _ endpoint: EndpointID) { state.withLock { _ = $0.queues[endpoint]?.remove(id) } }
+
+    /// Makes the mirror hold what the store holds.
+    /// - Parameter jobs: all that wait, oldest first.
+    package func resynchronise(_ endpoint: EndpointID, _ jobs: [Job], isComplete: Bool) -> [Match] {
+        state.withLock { state in
+            var queue = state.queues[endpoint] ?? QueueMirror()
+            if isComplete {
+                let waiting = Set(jobs.map(\.id))
+                for id in queue.ids where !waiting.contains(id) { queue.remove(id) }
+            }
+            for job in jobs { queue.push(QueuedJob(job: job)) }
+            state.queues[endpoint] = queue
+            return Self.match(endpoint, &state)
+        }
+    }
+
+    // MARK: Polls
+
+    /// - Returns: nil where the worker must not have jobs.
+    package func openPoll(_ worker: WorkerID, _ endpoint: EndpointID, wanted: Int) -> (poll: Poll, matches: [Match])? {
+        state.withLock { state in
+            guard let seat = state.workers[worker], seat.isOpen else { return nil }
+            state.workers[worker]?.largestBatch = max(seat.largestBatch, wanted)
+            state.nextPoll += 1
+            let poll = Poll(id: state.nextPoll, worker: worker, endpoint: endpoint, wanted: wanted, box: Mailbox())
+            state.polls[endpoint, default: []].append(poll)
+            return (poll, Self.match(endpoint, &state))
+        }
+    }
+
+    /// Puts a poll back whose jobs turned out to be taken.
+    package func reopen(_ poll: Poll) -> [Match] {
+        state.withLock { state in
+            state.polls[poll.endpoint, default: []].append(poll)
+            return Self.match(poll.endpoint, &state)
+        }
+    }
+
+    /// - Returns: whether the poll was still waiting; if not, an answer is on its way to its box.
+    package func closePoll(_ poll: Poll) -> Bool {
+        state.withLock { state in
+            guard let place = state.polls[poll.endpoint]?.firstIndex(where: { $0.id == poll.id }) else { return false }
+            state.polls[poll.endpoint]?.remove(at: place)
+            return true
+        }
+    }
+
+    /// Answers a worker's open polls with nothing: it is being stopped.
+    package func dismissPolls(of worker: WorkerID) {
+        let polls = state.withLock { state -> [Poll] in
+            guard let endpoint = state.workers[worker]?.record.endpoint else { return [] }
+            let gone = state.polls[endpoint]?.filter { $0.worker == worker } ?? []
+            state.polls[endpoint]?.removeAll { $0.worker == worker }
+            return gone
+        }
+        for poll in polls { poll.box.put(.nothing) }
+        state.withLock { $0.stopWaiters[worker] }?.put([])
+    }
+
+    private static func match(_ endpoint: EndpointID, _ state: inout State) -> [Match] {
+        guard var polls = state.polls[endpoint], !polls.isEmpty, (state.queues[endpoint]?.count ?? 0) > 0 else { return [] }
+        let limit = state.maxConcurrency[endpoint]
+        var given: [Int: [QueuedJob]] = [:]
+        var extra: [WorkerID: Int] = [:]
+        while true {
+            var candidates: [PrefixRouter.Candidate] = []
+            for (place, poll) in polls.enumerated() {
+                guard let seat = state.workers[poll.worker], seat.isOpen, (given[poll.id]?.count ?? 0) < poll.wanted else { continue }
+                let load = seat.held.count + (extra[poll.worker] ?? 0)
+                if let limit, load >= limit { continue }
+                candidates.append(.init(worker: poll.worker, load: load, matched: 0, place: place))
+            }
+            guard !candidates.isEmpty, let job = state.queues[endpoint]?.pop() else { break }
+            if !job.job.prefix.isEmpty, candidates.count > 1 {
+                for index in candidates.indices {
+                    candidates[index].matched = state.workers[candidates[index].worker]?.seen.matched(job.job.prefix) ?? 0
+                }
+            }
+            guard let chosen = PrefixRouter.choose(candidates) else { break }
+            let poll = polls[chosen.place]
+            given[poll.id, default: []].append(job)
+            extra[poll.worker, default: 0] += 1
+            if !job.job.prefix.isEmpty { state.workers[poll.worker]?.seen.add(job.job.prefix) }
+        }
+        let matches = polls.compactMap { poll in given[poll.id].map { Match(poll: poll, jobs: $0) } }
+        polls.removeAll { given[$0.id] != nil }
+        state.polls[endpoint] = polls
+        return matches
+    }
+
+    // MARK: Workers
+
+    package func seat(_ worker: WorkerID) -> WorkerSeat? { state.withLock { $0.workers[worker] } }
+
+    package func update<Value>(_ worker: WorkerID, _ change: (inout WorkerSeat) -> Value) -> Value? {
+        state.withLock { state in
+            guard var seat = state.workers[worker] else { return nil }
+            defer { state.workers[worker] = seat }
+            return change(&seat)
+        }
+    }
+
+    package func insert(_ record: WorkerRecord) {
+        state.withLock { state in
+            if state.workers[record.id] == nil { state.workers[record.id] = WorkerSeat(record: record) }
+        }
+    }
+
+    package func remove(_ worker: WorkerID) {
+        state.withLock { state in
+            state.workers[worker] = nil
+            state.stopWaiters[worker] = nil
+        }
+    }
+
+    package func seats(_ endpoint: EndpointID? = nil) -> [WorkerSeat] {
+        state.withLock { state in state.workers.values.filter { endpoint == nil || $0.record.endpoint == endpoint } }
+    }
+
+    /// The job is a worker's now.
+    package func assign(_ job: Job, to worker: WorkerID, at now: Timestamp) {
+        state.withLock { state in
+            state.workers[worker]?.held[job.id] = .init(
+                attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin)
+            state.workers[worker]?.refreshState(at: now)
+        }
+    }
+
+    /// The worker has the job no more.
+    /// - Parameter isDone: it did it.
+    package func release(_ job: JobID, from worker: WorkerID, isDone: Bool, at now: Timestamp) {
+        state.withLock { state in
+            guard state.workers[worker]?.held.removeValue(forKey: job) != nil else { return }
+            if isDone { state.workers[worker]?.record.jobsDone += 1 }
+            state.workers[worker]?.refreshState(at: now)
+        }
+    }
+
+    // MARK: Stop channel
+
+    /// Tells the worker to stop a job.
+    package func stop(_ job: JobID, on worker: WorkerID) {
+        let waiter = state.withLock { state -> Mailbox<[JobID]>? in
+            guard state.workers[worker] != nil else { return nil }
+            if let waiter = state.stopWaiters[worker] { return waiter }
+            state.workers[worker]?.stops.append(job)
+            return nil
+        }
+        waiter?.put([job])
+    }
+
+    /// - Returns: jobs to stop that have piled up, else the box in which they will come.
+    package func openStopPoll(_ worker: WorkerID) -> (stops: [JobID], box: Mailbox<[JobID]>) {
+        state.withLock { state in
+            let box = Mailbox<[JobID]>()
+            let stops = state.workers[worker]?.stops ?? []
+            state.workers[worker]?.stops = []
+            if stops.isEmpty { state.stopWaiters[worker] = box }
+            return (stops, box)
+        }
+    }
+
+    /// - Parameter unsent: stops that came when the worker was gone.
+    package func closeStopPoll(_ worker: WorkerID, _ box: Mailbox<[JobID]>, unsent: [JobID] = []) {
+        state.withLock { state in
+            if state.stopWaiters[worker] === box { state.stopWaiters[worker] = nil }
+            state.workers[worker]?.stops += unsent
+        }
+    }
+
+    // MARK: Figures
+
+    package struct QueueFigures: Sendable {
+        var inQueue = 0
+        var lowPriority = 0
+        var oldestQueuedAt: Timestamp?
+    }
+
+    package func figures(_ endpoint: EndpointID) -> QueueFigures {
+        state.withLock { state in
+            guard let queue = state.queues[endpoint] else { return QueueFigures() }
+            return QueueFigures(inQueue: queue.count, lowPriority: queue.lowPriorityCount, oldestQueuedAt: queue.oldestQueuedAt)
+        }
+    }
+
+    package func setMaxConcurrency(_ limits: [EndpointID: Int]) { state.withLock { $0.maxConcurrency = limits } }
+}

@@ -1,0 +1,86 @@
+internal import JSON
+internal import Jobs
+internal import Logging
+internal import WorkerProtocol
+
+/// From a match to the worker's hands.
+extension GatewayCore {
+    /// Starts the hand-outs that a change made possible.
+    func begin(_ matches: [Dispatcher.Match]) {
+        for match in matches { Task { await handOut(match) } }
+    }
+
+    private func handOut(_ match: Dispatcher.Match) async {
+        let now = Timestamp.now
+        let worker = match.poll.worker
+        let steps = match.jobs.map { JobStep($0.id, .take(worker: worker, attempt: $0.job.attempt + 1), at: now) }
+        let verdicts: [JobVerdict]
+        do {
+            verdicts = try await store.apply(steps, .committed)
+        } catch {
+            logger.warning("no job can be handed out: \(error)", metadata: ["worker": "\(worker)"])
+            match.poll.box.put(.nothing)
+            for job in match.jobs.reversed() { _ = dispatcher.enqueue(job, toFront: true) }
+            return
+        }
+        var handOuts: [Dispatcher.HandOut] = []
+        for (queued, verdict) in zip(match.jobs, verdicts) {
+            // Another gateway was faster, or the client cancelled.
+            guard let job = verdict.job, !verdict.isRefused else { continue }
+            dispatcher.assign(job, to: worker, at: now)
+            relays.begin(job.id, worker, attempt: job.attempt)
+            signals.taken(job, at: now)
+            if let message = await message(job, queued.payload, at: now) { handOuts.append(.init(job: job, message: message)) }
+            watch.tell(job.id, .changed(job))
+        }
+        if handOuts.isEmpty {
+            if !match.poll.box.isClosed { begin(dispatcher.reopen(match.poll)) }
+        } else if !match.poll.box.put(.jobs(handOuts)) {
+            // The worker hung up in the meantime.
+            await giveBack(handOuts.map(\.job), from: worker)
+        }
+    }
+
+    private func message(_ job: Job, _ cached: JobPayload?, at now: Timestamp) async -> [UInt8]? {
+        do {
+            let stored = cached == nil ? try await store.payload(job.id) : cached
+            guard let payload = stored else { return nil }
+            var writer = JSONWriter(capacity: payload.input.count + 256)
+            JobMessage.write(
+                id: job.id.text, input: payload.input, extras: payload.extras, attempt: job.attempt, retries: job.retries,
+                delayTime: job.delayTime(at: now), resume: try await resume(job), into: &writer)
+            return writer.bytes
+        } catch {
+            logger.warning("a job's input could not be read: \(error)", metadata: ["job": "\(job.id)"])
+            if let worker = job.worker { await giveBack([job], from: worker) }
+            return nil
+        }
+    }
+
+    /// What the next worker needs to go on, where chunks are there and all came with that.
+    private func resume(_ job: Job) async throws(StoreError) -> ResumeState? {
+        if let resume = relays.resume(job.id) { return resume }
+        guard job.chunkCount > 0 else { return nil }
+        var state = ResumeState()
+        while state.chunks < job.chunkCount {
+            let chunks = try await store.chunks(job.id, from: state.chunks, limit: 1000)
+            if chunks.isEmpty { return nil }
+            for chunk in chunks {
+                guard let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) else { return nil }
+                state.add(delta)
+            }
+        }
+        return state
+    }
+
+    /// Jobs that a worker never got, because its connection was gone.
+    func giveBack(_ jobs: [Job], from worker: WorkerID) async {
+        for job in jobs {
+            do {
+                try await apply(job.id, .giveBack(worker: worker, attempt: job.attempt), .committed)
+            } catch {
+                logger.error("a job could not be given back: \(error)", metadata: ["job": "\(job.id)", "worker": "\(worker)"])
+            }
+        }
+    }
+}

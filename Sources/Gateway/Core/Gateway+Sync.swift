@@ -1,0 +1,99 @@
+internal import Jobs
+internal import Logging
+
+/// Bringing what is kept in memory in line with the store.
+extension GatewayCore {
+    /// Jobs read at once; the rest follows when these are gone.
+    static var mirrorLimit: Int { 50_000 }
+
+    /// After a start: workers of a former gateway, and the jobs they have.
+    func recover() async throws(StoreError) {
+        let now = Timestamp.now
+        for var record in try await store.workers() {
+            // It gets the time that any silent worker gets.
+            record.seenAt = now
+            dispatcher.insert(record)
+        }
+        for endpoint in endpoints.all {
+            try await synchronise(endpoint.id, limit: Self.mirrorLimit)
+            guard !store.isShared else { continue }
+            // Their clients' connections ended with the former gateway.
+            for state in [JobState.inQueue, .inProgress] {
+                for job in try await store.jobs(endpoint.id, in: state, limit: Self.mirrorLimit) where job.origin == .openai {
+                    try await apply(job.id, .cancel, .committed)
+                }
+            }
+        }
+    }
+
+    /// - limit: jobs looked at, the oldest first.
+    func synchronise(_ endpoint: EndpointID, limit: Int = 2000) async throws(StoreError) {
+        let waiting = try await store.jobs(endpoint, in: .inQueue, limit: limit)
+        begin(dispatcher.resynchronise(endpoint, waiting, isComplete: store.isShared && waiting.count < limit))
+        let running = try await store.jobs(endpoint, in: .inProgress, limit: limit)
+        for job in running {
+            guard let worker = job.worker else { continue }
+            if let seat = dispatcher.seat(worker) {
+                if seat.held[job.id] == nil, !seat.isStopping || seat.record.state == .draining { dispatcher.assign(job, to: worker, at: .now) }
+            } else if !store.isShared || job.takenAt.map({ Timestamp.now - $0 > 5000 }) ?? true {
+                let held = WorkerSeat.Held(attempt: job.attempt, takenAt: job.takenAt ?? .now, deadline: nil, origin: job.origin)
+                await lose(job.id, held, on: worker, in: endpoint, "worker \(worker) is gone")
+            }
+        }
+        guard store.isShared else { return }
+        guard running.count < limit else { return }
+        let live = Set(running.map(\.id))
+        for seat in dispatcher.seats(endpoint) {
+            for (id, held) in seat.held where !live.contains(id) && Timestamp.now - held.takenAt > 5000 {
+                dispatcher.release(id, from: seat.record.id, isDone: false, at: .now)
+            }
+        }
+    }
+
+    /// Workers as other gateways have left them.
+    func synchroniseWorkers() async throws(StoreError) {
+        let records = try await store.workers()
+        let known = Set(records.map(\.id))
+        for record in records {
+            dispatcher.insert(record)
+            _ = dispatcher.update(record.id) { seat in
+                if let seen = record.seenAt, seat.record.seenAt.map({ $0 < seen }) ?? true { seat.record.seenAt = seen }
+                if seat.record.readyAt == nil { seat.record.readyAt = record.readyAt }
+                if seat.record.handle == nil { seat.record.handle = record.handle }
+                if record.state == .draining || record.state == .unhealthy || seat.record.state == .initializing { seat.record.state = record.state }
+            }
+            if record.state == .draining { dispatcher.dismissPolls(of: record.id) }
+        }
+        for seat in dispatcher.seats() where !known.contains(seat.record.id) && Timestamp.now - seat.record.startedAt > 10_000 {
+            dispatcher.remove(seat.record.id)
+        }
+    }
+
+    /// Follows what other gateways do, until the store is closed.
+    func follow(_ changes: AsyncStream<StoreChange>) async {
+        for await change in changes {
+            do {
+                switch change {
+                case .job(let id, let endpoint, let state):
+                    if state == .inQueue, let job = try await store.job(id), job.state == .inQueue {
+                        signals.demand.put(endpoint)
+                        begin(dispatcher.enqueue(QueuedJob(job: job)))
+                    } else {
+                        dispatcher.dequeue(id, endpoint)
+                    }
+                    watch.tell(id, .poke)
+                case .chunks(let id, _): watch.tell(id, .poke)
+                case .workers: try await synchroniseWorkers()
+                case .definitions, .keys: await signals.reload()
+                case .everything:
+                    await signals.reload()
+                    try await synchroniseWorkers()
+                    for endpoint in endpoints.all { try await synchronise(endpoint.id) }
+                    watch.tellEverybody()
+                }
+            } catch {
+                logger.warning("a change by another gateway could not be read: \(error)")
+            }
+        }
+    }
+}

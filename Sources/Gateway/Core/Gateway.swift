@@ -1,0 +1,116 @@
+internal import JSON
+internal import Jobs
+internal import Logging
+internal import Synchronization
+internal import WorkerProtocol
+
+/// The heart of the gateway: every change of a job goes through here, to the store first, then to whoever waits for it.
+///
+/// Others of its kind are extensions: hand-outs, workers' signs of life, the OpenAI route, upkeep.
+final class GatewayCore: Sendable {
+    let store: any JobStore
+    let dispatcher = Dispatcher()
+    let watch = JobWatch()
+    let relays = Relays()
+    let endpoints: EndpointShelf
+    let signals: GatewaySignals
+    let logger: Logger
+    /// Set once the process is to end: no more jobs are handed out.
+    let isStopping = Mutex(false)
+
+    init(store: any JobStore, endpoints: EndpointShelf, signals: GatewaySignals, logger: Logger) {
+        self.store = store
+        self.endpoints = endpoints
+        self.signals = signals
+        self.logger = logger
+    }
+
+    // MARK: Jobs
+
+    /// Accepts a job.
+    /// - Parameter durability: OpenAI requests live with their connection and need not outlive a loss of power.
+    func submit(_ new: NewJob) async throws(StoreError) {
+        let clock = ContinuousClock.now
+        do throws(StoreError) {
+            try await store.submit([new], new.job.origin == .openai ? .committed : .synced)
+        } catch {
+            signals.metrics.store(.submit, took: ContinuousClock.now - clock, failed: true)
+            throw error
+        }
+        signals.metrics.store(.submit, took: ContinuousClock.now - clock)
+        signals.submitted(new.job)
+        begin(dispatcher.enqueue(QueuedJob(job: new.job, payload: new.payload)))
+    }
+
+    /// Applies a step and tells of it.
+    @discardableResult
+    func apply(_ id: JobID, _ event: JobEvent, _ durability: Durability) async throws(StoreError) -> JobVerdict {
+        let now = Timestamp.now
+        let verdicts = try await store.apply([JobStep(id, event, at: now)], durability)
+        guard let verdict = verdicts.first else { return .unknown }
+        settle(event, verdict, at: now)
+        return verdict
+    }
+
+    /// What follows from a step that the store has applied.
+    func settle(_ event: JobEvent, _ verdict: JobVerdict, at now: Timestamp) {
+        guard case .applied(let job) = verdict else { return }
+        switch event {
+        case .take: break
+        case .append: watch.tell(job.id, .poke)
+        case .drain: break
+        case .progress: watch.tell(job.id, .changed(job))
+        case .retain: watch.tell(job.id, .changed(job))
+        case .finish(let worker, _, let outcome):
+            dispatcher.dequeue(job.id, job.endpoint)
+            dispatcher.release(job.id, from: worker, isDone: true, at: now)
+            switch outcome {
+            case .completed(let output): ended(job, JobResult(output: output))
+            case .failed(let error, let output): ended(job, JobResult(output: output, error: error))
+            }
+        case .cancel: stopped(job, JobResult(), at: now)
+        case .timeOut(let reason), .fail(let reason): stopped(job, JobResult(error: reason), at: now)
+        case .lose(let worker, _, let reason, _):
+            dispatcher.release(job.id, from: worker, isDone: false, at: now)
+            signals.lost(job, reason)
+            if job.state.isTerminal { ended(job, JobResult(error: JobMachine.lossError(job, reason))) } else { requeued(job) }
+        case .giveBack(let worker, _):
+            dispatcher.release(job.id, from: worker, isDone: false, at: now)
+            requeued(job)
+        case .retry: requeued(job)
+        }
+    }
+
+    private func requeued(_ job: Job) {
+        watch.tell(job.id, .changed(job))
+        begin(dispatcher.enqueue(QueuedJob(job: job), toFront: true))
+    }
+
+    private func ended(_ job: Job, _ result: JobResult) {
+        signals.ended(job)
+        watch.tell(job.id, .ended(job, result))
+    }
+
+    /// Ended by us: a worker that has the job is told.
+    private func stopped(_ job: Job, _ result: JobResult, at now: Timestamp) {
+        dispatcher.dequeue(job.id, job.endpoint)
+        if let worker = job.worker, dispatcher.seat(worker)?.held[job.id] != nil {
+            dispatcher.stop(job.id, on: worker)
+            _ = dispatcher.update(worker) { $0.lingering[job.id] = now }
+            dispatcher.release(job.id, from: worker, isDone: false, at: now)
+        }
+        ended(job, result)
+    }
+
+    /// A worker's job is lost with it: back into the queue, or failed.
+    func lose(_ job: JobID, _ held: WorkerSeat.Held, on worker: WorkerID, in endpoint: EndpointID, _ reason: String) async {
+        let limit = relays.canGoOn(job) ? endpoints.definition(endpoint)?.maxRetries ?? 1 : 0
+        do {
+            let verdict = try await apply(job, .lose(worker: worker, attempt: held.attempt, reason: reason, limit: limit), .synced)
+            // It was not the worker's any more: the seat was behind.
+            if !verdict.isApplied { dispatcher.release(job, from: worker, isDone: false, at: .now) }
+        } catch {
+            logger.error("a lost job could not be put back: \(error)", metadata: ["job": "\(job)", "worker": "\(worker)"])
+        }
+    }
+}

@@ -1,0 +1,99 @@
+internal import Jobs
+internal import Synchronization
+
+/// What happens in the gateway, passed on to whoever scales, counts or plots. Called often, from any thread; returns at once.
+final class GatewaySignals: Sendable {
+    /// Endpoints whose demand or supply has changed: wakes the supervisor.
+    let demand = Mailbox<EndpointID>()
+    let metrics = GatewayMetrics()
+    private let series = Mutex<[EndpointID: TimeSeries]>([:])
+    /// Reads definitions and keys again; set once the gateway is wired up.
+    let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
+    /// Says that a job with a webhook ended.
+    let webhookNudge = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// Makes the supervisor look at once.
+    func wake() { demand.put(EndpointID("")) }
+
+    /// - Returns: what is wrong with the configuration, if something is: it stays as it was then.
+    @discardableResult
+    func reload() async -> String? { await reloader.withLock { $0 }?() }
+
+    func series(_ endpoint: EndpointID) -> TimeSeries {
+        series.withLock { all in
+            if let known = all[endpoint] { return known }
+            let fresh = TimeSeries()
+            all[endpoint] = fresh
+            return fresh
+        }
+    }
+
+    // MARK: Jobs
+
+    func submitted(_ job: Job) {
+        metrics.submitted(job.endpoint, job.origin)
+        demand.put(job.endpoint)
+    }
+
+    func taken(_ job: Job, at now: Timestamp) {
+        let delay = job.delayTime(at: now)
+        metrics.taken(job.endpoint, afterMilliseconds: delay)
+        series(job.endpoint).recordQueueDelay(milliseconds: delay, at: now)
+    }
+
+    /// - first: when the job was submitted, if these are its first chunks.
+    func chunks(_ chunks: [JobChunk], of endpoint: EndpointID, firstOfJobFrom first: Timestamp?) {
+        let now = Timestamp.now
+        let tokens = chunks.reduce(0) { $0 + $1.tokenCount }
+        metrics.chunks(endpoint, chunks.count, tokens: tokens)
+        let series = series(endpoint)
+        series.recordChunks(chunks.count, at: now)
+        if tokens > 0 { series.recordTokens(tokens, at: now) }
+        if let first {
+            metrics.firstToken(endpoint, afterMilliseconds: max(0, now - first))
+            series.recordFirstToken(milliseconds: max(0, now - first), at: now)
+        }
+    }
+
+    func lost(_ job: Job, _ reason: String) {
+        if !job.state.isTerminal { metrics.requeued(job.endpoint) }
+        demand.put(job.endpoint)
+    }
+
+    func ended(_ job: Job) {
+        metrics.ended(job.endpoint, job.state, executionMilliseconds: job.takenAt == nil ? nil : job.executionTime(at: .now))
+        series(job.endpoint).recordEnd(job.state)
+        demand.put(job.endpoint)
+        if job.webhook != nil { webhookNudge.withLock { $0 }?() }
+    }
+
+    // MARK: Workers
+
+    func ready(_ record: WorkerRecord) {
+        metrics.workerReady(record.endpoint, afterMilliseconds: max(0, (record.readyAt ?? .now) - record.startedAt))
+        demand.put(record.endpoint)
+    }
+}
+
+extension JobChunk {
+    /// Ids in `resume`, counted without making a tree of it: `{"tokens":[[1,2],[3]],…}`.
+    var tokenCount: Int {
+        guard let resume else { return 0 }
+        var count = 0, depth = 0, isInNumber = false
+        for byte in resume {
+            switch byte {
+            case UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "]"):
+                depth -= 1
+                isInNumber = false
+                // The rows are over; what follows are no tokens.
+                if depth == 0 { return count }
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                if depth == 2, !isInNumber { count += 1 }
+                isInNumber = true
+            default: isInNumber = false
+            }
+        }
+        return count
+    }
+}

@@ -1,0 +1,109 @@
+package import JSON
+package import Jobs
+internal import Synchronization
+package import WorkerProtocol
+
+/// Streams that run through this gateway to a client that is connected here: chunks go straight from the worker's post to the client's
+/// connection, without a turn through the store.
+package final class Relays: Sendable {
+    private struct Relay {
+        let submittedAt: Timestamp
+        var worker: WorkerID?
+        var attempt = 0
+        /// Index of the next chunk.
+        var next = 0
+        /// Chunks that a worker without numbers has posted in this attempt.
+        var posted = 0
+        var resume = ResumeState()
+        /// Whether every chunk so far came with what another worker needs.
+        var isResumable = true
+    }
+
+    package enum Answer: Sendable, Equatable {
+        /// The client is not connected here.
+        case elsewhere
+        /// The worker does not have the job (any more).
+        case fenced
+        /// - fresh: chunks that were new, with their final places.
+        /// - firstFrom: when the job was submitted, if its first chunk is among them.
+        case taken(fresh: [JobChunk], firstFrom: Timestamp? = nil)
+    }
+
+    private let state = Mutex<[JobID: Relay]>([:])
+
+    package func open(_ id: JobID, submittedAt: Timestamp = .now) { state.withLock { $0[id] = Relay(submittedAt: submittedAt) } }
+    package func close(_ id: JobID) { state.withLock { $0[id] = nil } }
+    package func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
+    package var count: Int { state.withLock { $0.count } }
+
+    /// The job has been handed to a worker.
+    package func begin(_ id: JobID, _ worker: WorkerID, attempt: Int) {
+        state.withLock { relays in
+            relays[id]?.worker = worker
+            relays[id]?.attempt = attempt
+            relays[id]?.posted = 0
+        }
+    }
+
+    /// Where the job stands, for the next worker; nil: at the beginning.
+    package func resume(_ id: JobID) -> ResumeState? {
+        state.withLock { relays in
+            guard let relay = relays[id], relay.next > 0, relay.isResumable else { return nil }
+            return relay.resume
+        }
+    }
+
+    /// Whether another worker could go on where this one stopped without the client noticing.
+    package func canGoOn(_ id: JobID) -> Bool {
+        state.withLock { relays in
+            guard let relay = relays[id] else { return true }
+            return relay.next == 0 || relay.isResumable
+        }
+    }
+
+    /// - Parameter attempt: nil from workers that do not number their chunks.
+    package func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
+        state.withLock { relays -> Answer in
+            guard var relay = relays[id] else { return .elsewhere }
+            guard relay.worker == worker, attempt == nil || attempt == relay.attempt else { return .fenced }
+            var fresh: [JobChunk] = []
+            for var chunk in chunks {
+                if !isPlaced {
+                    chunk.index = relay.posted
+                    relay.posted += 1
+                }
+                guard chunk.index == relay.next else { continue }
+                relay.next += 1
+                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
+                    relay.resume.add(delta)
+                } else {
+                    relay.isResumable = false
+                }
+                fresh.append(chunk)
+            }
+            relays[id] = relay
+            return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
+        }
+    }
+
+    /// Chunks that came through another gateway, read from the store.
+    /// - Returns: index of the first that is missing here.
+    package func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
+
+    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> [JobChunk] {
+        state.withLock { relays in
+            guard var relay = relays[id] else { return [] }
+            let fresh = chunks.filter { $0.index >= relay.next }
+            for chunk in fresh {
+                relay.next = chunk.index + 1
+                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
+                    relay.resume.add(delta)
+                } else {
+                    relay.isResumable = false
+                }
+            }
+            relays[id] = relay
+            return fresh
+        }
+    }
+}

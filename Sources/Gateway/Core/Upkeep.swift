@@ -1,0 +1,81 @@
+internal import Jobs
+internal import Logging
+internal import Synchronization
+
+/// What time does to jobs: run-time limits, expiry, the job log's end. The leader's work, but for the limits of jobs that run through this gateway.
+struct Upkeep: Sendable {
+    let core: GatewayCore
+    let logger: Logger
+    /// How long the job log goes back, ms, and how many entries it holds.
+    var logAge = 7 * 86_400_000
+    var logLimit = 100_000
+
+    func run(leads: @escaping @Sendable () -> Bool) async {
+        var turn = 0
+        while !Task.isCancelled {
+            await endOverdue()
+            if leads() {
+                if turn % 5 == 0 { await expire() }
+                if turn % 600 == 0 { await trimLog() }
+                // Hints that went wrong heal.
+                let every = core.store.isShared ? 10 : 100
+                if turn % every == every - 1 { await synchronise() }
+            }
+            turn += 1
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func endOverdue() async {
+        let now = Timestamp.now
+        for seat in core.dispatcher.seats() {
+            for (id, held) in seat.held {
+                guard let deadline = held.deadline, deadline <= now else { continue }
+                let reason = "the job ran longer than its executionTimeout of \(deadline - held.takenAt) ms"
+                do {
+                    let verdict = try await core.apply(id, .timeOut(reason: reason), .committed)
+                    // It was over already: the seat is behind.
+                    if !verdict.isApplied { core.dispatcher.release(id, from: seat.record.id, isDone: false, at: now) }
+                } catch {
+                    logger.warning("a job that ran too long could not be ended: \(error)", metadata: ["job": "\(id)"])
+                }
+            }
+        }
+    }
+
+    private func expire() async {
+        do {
+            while true {
+                let removed = try await core.store.expire(at: .now, limit: 500)
+                for job in removed {
+                    core.dispatcher.dequeue(job.id, job.endpoint)
+                    if job.state == .inProgress, let worker = job.worker {
+                        core.dispatcher.stop(job.id, on: worker)
+                        core.dispatcher.release(job.id, from: worker, isDone: false, at: .now)
+                    }
+                    core.watch.tell(job.id, .poke)
+                }
+                if removed.count < 500 { return }
+            }
+        } catch {
+            logger.warning("expired jobs could not be removed: \(error)")
+        }
+    }
+
+    private func trimLog() async {
+        do {
+            try await core.store.trimLog(before: Timestamp(milliseconds: Timestamp.now.milliseconds - logAge), keeping: logLimit)
+        } catch {
+            logger.warning("the job log could not be shortened: \(error)")
+        }
+    }
+
+    private func synchronise() async {
+        do {
+            if core.store.isShared { try await core.synchroniseWorkers() }
+            for endpoint in core.endpoints.all { try await core.synchronise(endpoint.id) }
+        } catch {
+            logger.warning("the queue could not be read: \(error)")
+        }
+    }
+}

@@ -1,0 +1,305 @@
+internal import AsyncHTTPClient
+internal import Glibc
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import HummingbirdTLS
+internal import JSON
+package import Jobs
+package import Logging
+internal import NIOCore
+internal import NIOHTTPTypes
+internal import NIOPosix
+internal import NIOSSL
+internal import Providers
+internal import ServiceLifecycle
+internal import Synchronization
+internal import UnixSignals
+internal import Web
+
+/// The gateway: an HTTP server in front of a job store and workers.
+///
+/// ```swift
+/// let gateway = try GatewayServer(configuration, store: store, wiring: wiring, logger: logger)
+/// try await gateway.run()          // until SIGTERM or SIGINT
+/// ```
+package final class GatewayServer: Sendable {
+    /// What the gateway is given from outside.
+    package struct Wiring: Sendable {
+        /// Makes the provider of an endpoint.
+        package var makeProvider: @Sendable (EndpointDefinition) throws -> EndpointProvider
+        /// Handles of workers at the moment they end, where a provider can tell; the others are asked.
+        package var workerExits: AsyncStream<String>?
+        package var version: String
+        /// Reads the configuration again; nil where there is no file.
+        package var readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
+
+        package init(
+            makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerExits: AsyncStream<String>?, version: String,
+            readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
+        ) {
+            self.makeProvider = makeProvider
+            self.workerExits = workerExits
+            self.version = version
+            self.readConfiguration = readConfiguration
+        }
+    }
+
+    private let configuration: GatewayConfiguration
+    private let core: GatewayCore
+    private let gate: Gatekeeper
+    private let supervisor: Supervisor
+    private let wiring: Wiring
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let port = Mutex(0)
+    private let isLeader = Mutex(false)
+    private let replica = UUIDText.random()
+
+    package init(_ configuration: GatewayConfiguration, store: any JobStore, wiring: Wiring, logger: Logger) throws(DefinitionError) {
+        try configuration.check()
+        self.configuration = configuration
+        self.wiring = wiring
+        self.logger = logger
+        group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads ?? max(1, min(4, System.coreCount / 2)))
+        let endpoints = EndpointShelf()
+        endpoints.setFile(configuration.endpoints)
+        core = GatewayCore(store: store, endpoints: endpoints, signals: GatewaySignals(), logger: logger)
+        let keys = KeyRing(configured: configuration.keys)
+        gate = Gatekeeper(keys: keys, limits: configuration.rateLimits, isOpen: configuration.needsNoKeys)
+        let scheme = configuration.certificateFile == nil ? "http" : "https"
+        let host = ["0.0.0.0", "::", ""].contains(configuration.host) ? "127.0.0.1" : configuration.host
+        let publicURL = configuration.publicURL
+        let known = PortBox()
+        supervisor = Supervisor(
+            core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys,
+            address: { _ in publicURL ?? "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(known.port)" }, eventLoop: group.any(), logger: logger)
+        portBox = known
+    }
+
+    private let portBox: PortBox
+
+    private final class PortBox: Sendable {
+        private let value = Mutex(0)
+        var port: Int {
+            get { value.withLock { $0 } }
+            set { value.withLock { $0 = newValue } }
+        }
+    }
+
+    // MARK: Running
+
+    /// Serves until SIGTERM or SIGINT, or the task's cancellation: then no more jobs are accepted or handed out, running ones get their time, workers
+    /// that it started are stopped.
+    /// - Parameter onListening: called once with the port in use.
+    package func run(handlesSignals: Bool = true, onListening: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
+        if let problem = await reload(readsFile: false) { throw DefinitionError(problem) }
+        core.signals.reloader.withLock { reloader in reloader = { [weak self] in await self?.reload(readsFile: true) } }
+        core.dispatcher.setMaxConcurrency(limits())
+        isLeader.withLock { $0 = !core.store.isShared }
+        let changes = core.store.changes()
+        try await core.recover()
+        gate.keys.replaceWorkers(try await core.store.workers())
+        let leads: @Sendable () -> Bool = { [weak self] in self?.isLeader.withLock { $0 } ?? false }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [core] in await core.follow(changes) }
+            tasks.addTask { [core, logger] in await Upkeep(core: core, logger: logger).run(leads: leads) }
+            tasks.addTask { await self.keepLeading() }
+            tasks.addTask { await self.sendWebhooks() }
+            tasks.addTask { await self.reloadOnSignal() }
+            let ready = AsyncStream<Void>.makeStream()
+            tasks.addTask { [supervisor] in
+                // Workers need the port.
+                for await _ in ready.stream { break }
+                await supervisor.run(leads: leads)
+            }
+            tasks.addTask { [core, wiring] in
+                guard let exits = wiring.workerExits else { return }
+                for await _ in exits { core.signals.wake() }
+            }
+            try await serve(handlesSignals: handlesSignals) { port in
+                self.portBox.port = port
+                await onListening(port)
+                ready.continuation.finish()
+            }
+            tasks.cancelAll()
+        }
+        await core.store.close()
+        try await group.shutdownGracefully()
+    }
+
+    private func serve(handlesSignals: Bool, onListening: @escaping @Sendable (Int) async -> Void) async throws {
+        var quiet = logger
+        quiet.logLevel = max(.warning, logger.logLevel)
+        let application = try application(quiet, onListening)
+        var services = ServiceGroupConfiguration(
+            services: [.init(service: GatewayService(application: application, gateway: self))],
+            gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: quiet)
+        services.maximumGracefulShutdownDuration = .seconds(configuration.shutdownGrace + 10)
+        try await ServiceGroup(configuration: services).run()
+    }
+
+    private func application(_ quiet: Logger, _ onListening: @escaping @Sendable (Int) async -> Void) throws -> Application<GatewayResponder> {
+        let limits = RequestLimits()
+        let client = ClientRoutes(core: core, limits: limits)
+        let responder = GatewayResponder(
+            core: core, gate: gate, client: client, openAI: OpenAIRoutes(core: core, client: client, limits: limits),
+            workers: WorkerRoutes(core: core, limits: limits),
+            admin: AdminRoutes(
+                core: core, gate: gate, supervisor: supervisor,
+                about: .init(
+                    version: wiring.version, startedAt: .now, store: core.store.isShared ? "PostgreSQL" : "SQLite",
+                    pricePerWorkerHour: configuration.pricePerWorkerHour)))
+        let http = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionGuard(idleTimeout: .seconds(120), bodyTimeout: .seconds(60), maxBodyBytes: 256 << 20)])
+        var server = HTTPServerBuilder.http1(configuration: http)
+        if let certificate = configuration.certificateFile, let key = configuration.privateKeyFile {
+            server = try .tls(server, tlsConfiguration: tls(certificate, key))
+        }
+        let host = configuration.host
+        let logger = logger
+        // It calls connections that end while it shuts down errors.
+        var silent = quiet
+        silent.logLevel = .critical
+        let scheme = configuration.certificateFile == nil ? "http" : "https"
+        return Application(
+            responder: responder, server: server,
+            configuration: ApplicationConfiguration(address: .hostname(host, port: configuration.port), serverName: "needletail", backlog: 4096),
+            onServerRunning: { channel in
+                let port = channel.localAddress?.port ?? 0
+                logger.info("listening on \(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
+                await onListening(port)
+            },
+            eventLoopGroupProvider: .shared(group), logger: silent)
+    }
+
+    private func tls(_ certificate: String, _ key: String) throws -> TLSConfiguration {
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
+            let privateKey = try NIOSSLPrivateKey(file: key, format: .pem)
+            var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(privateKey))
+            tls.minimumTLSVersion = .tlsv12
+            tls.applicationProtocols = ["http/1.1"]
+            return tls
+        } catch {
+            throw DefinitionError("tls: \(certificate) and \(key) must be PEM files of a certificate chain and its private key: \(error)")
+        }
+    }
+
+    // MARK: Definitions and keys
+
+    private func limits() -> [EndpointID: Int] {
+        var limits: [EndpointID: Int] = [:]
+        for endpoint in core.endpoints.all { limits[endpoint.id] = endpoint.maxConcurrency }
+        return limits
+    }
+
+    /// - Returns: what is wrong, if something is; nothing has changed then.
+    private func reload(readsFile: Bool) async -> String? {
+        do {
+            var file = configuration
+            if readsFile, let read = wiring.readConfiguration {
+                file = try read()
+                try file.check()
+            }
+            var added: [EndpointDefinition] = []
+            for (id, json) in try await core.store.definitions() {
+                do { added.append(try EndpointDefinition(id, try JSONValue(parsing: json))) } catch {
+                    logger.error("a stored definition is left out: \(error)", metadata: ["endpoint": "\(id)"])
+                }
+            }
+            let keys = try await core.store.keys()
+            if readsFile || core.endpoints.all.isEmpty { core.endpoints.setFile(file.endpoints) }
+            core.endpoints.setAdded(added)
+            gate.keys.replaceConfigured(file.keys)
+            gate.keys.replaceStored(keys)
+            gate.limiter.replaceLimits(file.rateLimits)
+            gate.setOpen(file.needsNoKeys && !keys.contains { $0.role == .client })
+            core.dispatcher.setMaxConcurrency(limits())
+            for endpoint in core.endpoints.all { core.signals.demand.put(endpoint.id) }
+            return nil
+        } catch {
+            logger.error("the configuration was not taken over: \(error)")
+            return "\(error)"
+        }
+    }
+
+    private func reloadOnSignal() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup) {
+            if await reload(readsFile: true) == nil { logger.info("configuration read again") }
+        }
+    }
+
+    // MARK: Webhooks
+
+    private func sendWebhooks() async {
+        let core = core
+        let sender = WebhookSender(
+            .init(core.store), WebhookConnections(resolver: .system()), logger: logger, onResult: { core.signals.metrics.webhook($0) },
+            content: { id in
+                guard let record = try? await core.store.record(id), let payload = try? await core.store.payload(id) else { return nil }
+                return WebhookContent(
+                    body: JobStatus.webhook(record.job, record.result, payload, at: .now),
+                    allowsPrivate: core.endpoints.definition(record.job.endpoint)?.allowsPrivateWebhooks ?? false)
+            })
+        core.signals.webhookNudge.withLock { nudge in nudge = { sender.nudge() } }
+        await sender.run()
+    }
+
+    // MARK: Leadership
+
+    private func keepLeading() async {
+        guard core.store.isShared else { return }
+        while !Task.isCancelled {
+            let before = isLeader.withLock { $0 }
+            let now = Timestamp.now
+            let leads = (try? await core.store.lead(replica, at: now, milliseconds: 10_000)) ?? (before && Timestamp.now - now < 5000)
+            if leads, !before {
+                logger.info("this gateway leads now: it scales and keeps time")
+                try? await core.synchroniseWorkers()
+                if let workers = try? await core.store.workers() { gate.keys.replaceWorkers(workers) }
+            }
+            isLeader.withLock { $0 = leads }
+            try? await Task.sleep(for: .seconds(3))
+        }
+    }
+
+    // MARK: Shutdown
+
+    /// No more jobs go out; workers end; held requests are answered.
+    fileprivate func beginShutdown() async {
+        core.isStopping.withLock { $0 = true }
+        for seat in core.dispatcher.seats() { core.dispatcher.dismissPolls(of: seat.record.id) }
+        if isLeader.withLock({ $0 }) { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
+    }
+}
+
+/// Stops the workers before the server: their results have to come in.
+private struct GatewayService: Service {
+    let application: Application<GatewayResponder>
+    let gateway: GatewayServer
+
+    func run() async throws {
+        let (stopping, stop) = AsyncStream<Void>.makeStream()
+        try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                // Closing what is closing already is no error worth a line.
+                var quiet = application.logger
+                quiet.logLevel = .critical
+                let inner = ServiceGroup(configuration: .init(services: [.init(service: application)], logger: quiet))
+                tasks.addTask { try await inner.run() }
+                tasks.addTask {
+                    for await _ in stopping {}
+                    if Task.isCancelled { return }
+                    await gateway.beginShutdown()
+                    await inner.triggerGracefulShutdown()
+                }
+                try await tasks.next()
+                stop.finish()
+                tasks.cancelAll()
+            }
+        } onGracefulShutdown: {
+            stop.finish()
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package import Jobs
+package import Providers
+internal import Synchronization
+
+/// What starts an endpoint's workers.
+package enum EndpointProvider: Sendable {
+    case individual(any WorkerProvider)
+    case fleet(any FleetProvider)
+    /// Workers come by themselves.
+    case none
+}
+
+/// The provider of each endpoint, made when first needed and again when the definition changes.
+final class ProviderShelf: Sendable {
+    typealias Make = @Sendable (EndpointDefinition) throws -> EndpointProvider
+
+    private let make: Make
+    private let made = Mutex<[EndpointID: (version: String, provider: EndpointProvider)]>([:])
+
+    init(_ make: @escaping Make) { self.make = make }
+
+    func provider(_ endpoint: EndpointDefinition) throws -> EndpointProvider {
+        if let known = made.withLock({ $0[endpoint.id] }), known.version == endpoint.version { return known.provider }
+        let provider = try make(endpoint)
+        made.withLock { $0[endpoint.id] = (endpoint.version, provider) }
+        return provider
+    }
+}

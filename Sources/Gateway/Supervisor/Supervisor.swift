@@ -1,0 +1,153 @@
+internal import Jobs
+internal import Logging
+internal import NIOCore
+internal import Providers
+internal import Scaling
+internal import Synchronization
+
+/// Keeps each endpoint's workers in line with its queue: asks the providers what has become of them, lets `FleetPlan` decide, carries it out.
+///
+/// One task runs it; what it keeps between passes is its own. Of several gateways only the leader's runs.
+final class Supervisor: Sendable {
+    let core: GatewayCore
+    let providers: ProviderShelf
+    let keys: KeyRing
+    let logger: Logger
+    /// Where workers of this endpoint reach the gateway.
+    let address: @Sendable (EndpointDefinition) -> String
+    let eventLoop: any EventLoop
+    let overview = Mutex<[EndpointID: EndpointReport]>([:])
+
+    /// What the supervisor last thought of an endpoint, for the dashboard.
+    struct EndpointReport: Sendable {
+        var desired = 0
+        var why = ""
+        var obstacle: String?
+        var quickExits = 0
+        /// Workers that are over, the newest first.
+        var ended: [WorkerRecord] = []
+    }
+
+    /// What is kept of an endpoint between passes.
+    struct Memory {
+        var history = StartHistory()
+        var version = ""
+        var lastPass: Timestamp?
+        /// Workers' time not yet written, ms.
+        var unsavedTime = 0
+        var savedTimeAt = Timestamp(milliseconds: 0)
+        var askedPlatformAt = Timestamp(milliseconds: 0)
+        var platform: PlatformFigures?
+    }
+
+    init(
+        core: GatewayCore, providers: ProviderShelf, keys: KeyRing, address: @escaping @Sendable (EndpointDefinition) -> String,
+        eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.core = core
+        self.providers = providers
+        self.keys = keys
+        self.address = address
+        self.eventLoop = eventLoop
+        self.logger = logger
+    }
+
+    /// Runs until the task is cancelled.
+    /// - leads: whether this gateway is the one that scales.
+    func run(leads: @escaping @Sendable () -> Bool) async {
+        var memories: [EndpointID: Memory] = [:]
+        while !Task.isCancelled {
+            let started = NIODeadline.now()
+            if leads(), !core.isStopping.withLock({ $0 }) {
+                for endpoint in core.endpoints.all {
+                    var memory = memories[endpoint.id] ?? Memory()
+                    await pass(endpoint, &memory)
+                    memories[endpoint.id] = memory
+                }
+                await endRemoved()
+            }
+            // Demand wakes it at once, but a busy gateway does not make it run without a pause.
+            let soonest = started + .milliseconds(20)
+            if NIODeadline.now() < soonest { try? await Task.sleep(for: .milliseconds(20)) }
+            _ = await core.signals.demand.take(until: started + .milliseconds(200), on: eventLoop)
+        }
+    }
+
+    private func pass(_ endpoint: EndpointDefinition, _ memory: inout Memory) async {
+        let now = Timestamp.now
+        if memory.version != endpoint.version {
+            memory.history.reset()
+            memory.version = endpoint.version
+        }
+        let provider: EndpointProvider
+        do { provider = try providers.provider(endpoint) } catch {
+            report(endpoint.id, "the provider cannot be used: \(error)", obstacle: "the provider cannot be used: \(error)")
+            return
+        }
+        if case .individual(let provider) = provider { await lookAfter(endpoint, provider, &memory) }
+        await endSilent(endpoint, provider, &memory)
+        if case .fleet(let fleet) = provider { await askPlatform(fleet, &memory, now) }
+        let view = view(endpoint, memory, now)
+        let plan = FleetPlan.decide(view)
+        core.endpoints.setNote(endpoint.id, plan.obstacle)
+        overview.withLock { reports in
+            reports[endpoint.id, default: EndpointReport()].desired = plan.desired
+            reports[endpoint.id]?.why = plan.why
+            reports[endpoint.id]?.obstacle = plan.obstacle
+            reports[endpoint.id]?.quickExits = memory.history.quickExits
+        }
+        await carryOut(plan, endpoint, provider, &memory)
+        await account(endpoint.id, &memory, now)
+        core.signals.series(endpoint.id).recordLevels(
+            workersUp: view.workers.count { $0.state.isUp }, inQueue: view.queue.inQueue, inProgress: view.queue.inProgress)
+    }
+
+    private func view(_ endpoint: EndpointDefinition, _ memory: Memory, _ now: Timestamp) -> FleetView {
+        let queue = core.dispatcher.figures(endpoint.id)
+        let seats = core.dispatcher.seats(endpoint.id)
+        let figures = QueueFigures(
+            inQueue: queue.inQueue, lowPriorityInQueue: queue.lowPriority, inProgress: seats.reduce(0) { $0 + $1.held.count },
+            oldestQueuedAt: queue.oldestQueuedAt)
+        let workers = seats.map { seat in
+            WorkerView(
+                id: seat.record.id, state: seat.record.state, startedAt: seat.record.startedAt, loadingSince: seat.loadingSince, readyAt: seat.record.readyAt,
+                idleSince: seat.idleSince, running: seat.held.count, isOutdated: seat.record.handle != nil && seat.record.version != endpoint.version,
+                isStopping: seat.isStopping, isManaged: seat.record.secretHash != nil, reason: seat.record.reason)
+        }
+        return FleetView(
+            now: now, settings: endpoint.scaling, queue: figures, workers: workers, history: memory.history, initTimeoutSeconds: endpoint.initTimeoutSeconds,
+            platform: memory.platform)
+    }
+
+    func report(_ endpoint: EndpointID, _ why: String, obstacle: String?) {
+        core.endpoints.setNote(endpoint, obstacle)
+        overview.withLock { reports in
+            reports[endpoint, default: EndpointReport()].why = why
+            reports[endpoint]?.obstacle = obstacle
+        }
+    }
+
+    /// Workers whose endpoint is no longer defined.
+    private func endRemoved() async {
+        let defined = Set(core.endpoints.all.map(\.id))
+        for seat in core.dispatcher.seats() where !defined.contains(seat.record.endpoint) {
+            core.drain(seat.record.id, "its endpoint was removed")
+            if seat.held.isEmpty, seat.record.handle == nil { await forget(seat, "its endpoint was removed") }
+        }
+    }
+
+    private func account(_ endpoint: EndpointID, _ memory: inout Memory, _ now: Timestamp) async {
+        let up = core.dispatcher.seats(endpoint).count { $0.record.state.isUp }
+        if let last = memory.lastPass { memory.unsavedTime += up * max(0, now - last) }
+        memory.lastPass = now
+        guard memory.unsavedTime > 0, now - memory.savedTimeAt > 5000 else { return }
+        core.signals.metrics.workerTime(endpoint, milliseconds: memory.unsavedTime)
+        do {
+            try await core.store.addWorkerTime(endpoint, milliseconds: memory.unsavedTime)
+            memory.unsavedTime = 0
+            memory.savedTimeAt = now
+        } catch {
+            logger.warning("workers' time was not written: \(error)")
+        }
+    }
+}

@@ -1,0 +1,200 @@
+internal import JSON
+internal import Logging
+internal import Synchronization
+internal import WorkerProtocol
+
+/// Posts the partial outputs and results of all jobs together. What piles up while a post is under way goes in the next: nothing waits for
+/// a timer. A post is repeated until the gateway has it, which does no harm, as entries carry their places.
+final class BatchPoster: Sendable {
+    private struct Job {
+        var id: String
+        var attempt: Int
+        var nextIndex: Int
+        /// Place in `entries` of a partial output that more can be merged into.
+        var open: Int?
+        var mostUpdates: Int
+    }
+
+    private struct Entry {
+        var serial: JobTable.Serial
+        var job: String
+        var attempt: Int
+        var index: Int
+        /// nil: the result.
+        var partial: Partial?
+        var result: [UInt8] = []
+        var isDiscarded = false
+    }
+
+    private struct State {
+        var jobs: [JobTable.Serial: Job] = [:]
+        var entries: [Entry] = []
+        var byteCount = 0
+        var isClosed = false
+        var reader: CheckedContinuation<Void, Never>?
+        var writers: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// Bytes that may pile up before generations wait.
+    private static let mostBytes = 4 << 20
+
+    private let url: String
+    private let client: GatewayClient
+    private let table: JobTable
+    /// Seconds that a post is tried again for.
+    private let patience: Double
+    private let state = Mutex(State())
+
+    init(url: String, client: GatewayClient, table: JobTable, patience: Double) {
+        self.url = url
+        self.client = client
+        self.table = table
+        self.patience = patience
+    }
+
+    // MARK: Jobs
+
+    /// - Parameter firstIndex: partial outputs that earlier workers posted.
+    func open(_ serial: JobTable.Serial, job: String, attempt: Int, firstIndex: Int, mostUpdates: Int) {
+        state.withLock { $0.jobs[serial] = Job(id: job, attempt: attempt, nextIndex: firstIndex, mostUpdates: mostUpdates) }
+    }
+
+    func add(_ partial: Partial, _ serial: JobTable.Serial) async {
+        let (reader, mustWait) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Bool) in
+            guard var job = state.jobs[serial] else { return (nil, false) }
+            state.byteCount += partial.byteCount
+            if let open = job.open, case .text? = state.entries[open].partial?.body,
+                state.entries[open].partial?.merge(partial, mostUpdates: job.mostUpdates) == true
+            {
+                // It goes with what waits already.
+            } else {
+                job.open = state.entries.count
+                state.entries.append(Entry(serial: serial, job: job.id, attempt: job.attempt, index: job.nextIndex, partial: partial))
+                job.nextIndex += 1
+                state.jobs[serial] = job
+            }
+            defer { state.reader = nil }
+            return (state.reader, state.byteCount > Self.mostBytes)
+        }
+        reader?.resume()
+        if mustWait { await waitForRoom() }
+    }
+
+    /// - Parameter result: body of the done post.
+    func finish(_ result: [UInt8], _ serial: JobTable.Serial) {
+        let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard let job = state.jobs.removeValue(forKey: serial) else { return nil }
+            state.entries.append(Entry(serial: serial, job: job.id, attempt: job.attempt, index: 0, partial: nil, result: result))
+            state.byteCount += result.count
+            defer { state.reader = nil }
+            return state.reader
+        }
+        reader?.resume()
+    }
+
+    /// The job is gone: what was not posted yet is not to be.
+    func discard(_ serial: JobTable.Serial) {
+        state.withLock { state in
+            state.jobs[serial] = nil
+            for place in state.entries.indices where state.entries[place].serial == serial { state.entries[place].isDiscarded = true }
+        }
+    }
+
+    private func waitForRoom() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let ready = state.withLock { state in
+                let ready = state.byteCount <= Self.mostBytes || state.isClosed
+                if !ready { state.writers.append(continuation) }
+                return ready
+            }
+            if ready { continuation.resume() }
+        }
+    }
+
+    // MARK: Posting
+
+    /// Posts until `close`, and then what is left.
+    func run() async {
+        while let entries = await take() {
+            let live = entries.filter { !$0.isDiscarded }
+            guard !live.isEmpty else { continue }
+            var writer = JSONWriter(capacity: 4096)
+            for entry in live { ChunkBatch.append(Self.frame(entry), to: &writer) }
+            switch await client.post(url, writer.bytes, type: "application/octet-stream", patience: patience) {
+            case .accepted(let answer): settle(live, gone: Self.gone(answer))
+            case .refused(let status):
+                client.logger.error("the gateway refuses partial outputs with HTTP \(status); their jobs are given up")
+                settle(live, gone: Set(live.map(\.job)))
+            case .failed(let reason):
+                client.logger.error("partial outputs could not be posted (\(reason)); their jobs are given up")
+                settle(live, gone: Set(live.map(\.job)))
+            }
+        }
+        let writers = state.withLock { state in
+            defer { state.writers = [] }
+            return state.writers
+        }
+        for writer in writers { writer.resume() }
+    }
+
+    /// Ends `run` once all is posted.
+    func close() {
+        let reader = state.withLock { state in
+            state.isClosed = true
+            defer { state.reader = nil }
+            return state.reader
+        }
+        reader?.resume()
+    }
+
+    /// What waits, at least one entry; nil once closed and empty.
+    private func take() async -> [Entry]? {
+        while true {
+            let (entries, writers, isClosed) = state.withLock { state in
+                let (entries, writers) = (state.entries, state.writers)
+                state.entries = []
+                state.byteCount = 0
+                state.writers = []
+                for serial in state.jobs.keys where state.jobs[serial]?.open != nil { state.jobs[serial]?.open = nil }
+                return (entries, writers, state.isClosed)
+            }
+            for writer in writers { writer.resume() }
+            if !entries.isEmpty { return entries }
+            if isClosed { return nil }
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let ready = state.withLock { state in
+                    let ready = !state.entries.isEmpty || state.isClosed
+                    if !ready { state.reader = continuation }
+                    return ready
+                }
+                if ready { continuation.resume() }
+            }
+        }
+    }
+
+    private static func frame(_ entry: Entry) -> ChunkFrame {
+        guard let partial = entry.partial else {
+            return ChunkFrame(job: entry.job, attempt: entry.attempt, index: 0, form: .done, body: entry.result)
+        }
+        var delta = JSONWriter(capacity: 64)
+        partial.delta.write(into: &delta)
+        let (form, body) = partial.frame
+        return ChunkFrame(job: entry.job, attempt: entry.attempt, index: entry.index, form: form, resume: delta.bytes, body: body)
+    }
+
+    private static func gone(_ answer: [UInt8]) -> Set<String> {
+        guard !answer.isEmpty, let list = (try? JSONValue(parsing: answer))?["gone"]?.array else { return [] }
+        return Set(list.compactMap(\.string))
+    }
+
+    private func settle(_ entries: [Entry], gone: Set<String>) {
+        for entry in entries {
+            if entry.partial == nil {
+                table.end(entry.serial)
+            } else if gone.contains(entry.job) {
+                discard(entry.serial)
+                table.stop(entry.serial)
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import JSON
+import Jobs
+import NIOCore
+import NIOPosix
+import Testing
+
+import Gateway
+import WorkerProtocol
+
+@Suite struct DispatchTests {
+    private let endpoint = EndpointID("e")
+
+    private func job(_ name: String, low: Bool = false, prefix: [UInt64] = []) -> QueuedJob {
+        QueuedJob(
+            job: Job(
+                id: JobID(name), endpoint: endpoint, origin: .run,
+                policy: JobPolicy(executionTimeout: 1000, timeToLive: 1000, lowPriority: low, retention: 1000), prefix: prefix, submittedAt: .now))
+    }
+
+    private func worker(_ name: String, in dispatcher: Dispatcher) -> WorkerID {
+        let id = WorkerID(name)
+        dispatcher.insert(WorkerRecord(id: id, endpoint: endpoint, state: .idle, version: "", startedAt: .now))
+        return id
+    }
+
+    @Test func lowPriorityWaitsForTheOthersAndOrderIsKept() {
+        var queue = QueueMirror()
+        for name in ["a", "b"] { queue.push(job(name, low: true)) }
+        for name in ["c", "d", "e"] { queue.push(job(name)) }
+        queue.push(job("back"), toFront: true)
+        queue.push(job("c"))
+        #expect(queue.remove(JobID("d")))
+        #expect(queue.count == 5 && queue.lowPriorityCount == 2)
+        var order: [String] = []
+        while let next = queue.pop() { order.append(next.id.text) }
+        #expect(order == ["back", "c", "e", "a", "b"])
+        #expect(queue.count == 0 && queue.oldestQueuedAt == nil)
+    }
+
+    @Test func theMirrorStaysSmallOverManyJobs() {
+        var queue = QueueMirror()
+        for turn in 0..<10_000 {
+            queue.push(job("\(turn)"))
+            queue.push(job("\(turn) back"), toFront: turn % 3 == 0)
+            _ = queue.pop()
+            _ = queue.pop()
+        }
+        #expect(queue.count == 0 && queue.pop() == nil)
+    }
+
+    @Test func aBatchPollGetsNoMoreThanItWants() {
+        let dispatcher = Dispatcher()
+        for name in 0..<5 { #expect(dispatcher.enqueue(job("\(name)")).isEmpty) }
+        let id = worker("w", in: dispatcher)
+        let matches = dispatcher.openPoll(id, endpoint, wanted: 3)?.matches
+        #expect(matches?.first?.jobs.map(\.id.text) == ["0", "1", "2"])
+        #expect(dispatcher.figures(endpoint).inQueue == 2)
+    }
+
+    @Test func theLeastBusyWorkerIsChosen() {
+        let dispatcher = Dispatcher()
+        let (busy, idle) = (worker("busy", in: dispatcher), worker("idle", in: dispatcher))
+        dispatcher.assign(job("x").job, to: busy, at: .now)
+        _ = dispatcher.openPoll(busy, endpoint, wanted: 4)
+        _ = dispatcher.openPoll(idle, endpoint, wanted: 4)
+        #expect(dispatcher.enqueue(job("y")).first?.poll.worker == idle)
+    }
+
+    @Test func aSharedPrefixGoesWhereItsCacheIsWithinTheLoadBound() {
+        let prefix = PromptPrefix.hashes(Array("{\"prompt\": \"\(String(repeating: "the same words ", count: 100))\"}".utf8))
+        #expect(prefix.count == 5)
+        let dispatcher = Dispatcher()
+        let (first, second) = (worker("first", in: dispatcher), worker("second", in: dispatcher))
+        _ = dispatcher.openPoll(first, endpoint, wanted: 1)
+        let started = dispatcher.enqueue(job("1", prefix: prefix))
+        #expect(started.first?.poll.worker == first)
+        dispatcher.assign(job("1").job, to: first, at: .now)
+        _ = dispatcher.openPoll(second, endpoint, wanted: 1)
+        _ = dispatcher.openPoll(first, endpoint, wanted: 1)
+        #expect(dispatcher.enqueue(job("2", prefix: prefix)).first?.poll.worker == first)
+        // Beyond the bound, load decides.
+        for name in 2..<6 { dispatcher.assign(job("held \(name)").job, to: first, at: .now) }
+        _ = dispatcher.openPoll(first, endpoint, wanted: 1)
+        #expect(dispatcher.enqueue(job("3", prefix: prefix)).first?.poll.worker == second)
+    }
+
+    @Test func aDrainingWorkerGetsNothing() {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        let poll = dispatcher.openPoll(id, endpoint, wanted: 1)?.poll
+        _ = dispatcher.update(id) { $0.record.state = .draining }
+        dispatcher.dismissPolls(of: id)
+        #expect(dispatcher.enqueue(job("a")).isEmpty)
+        #expect(dispatcher.openPoll(id, endpoint, wanted: 1) == nil)
+        #expect(poll.map { dispatcher.closePoll($0) } == false)
+    }
+
+    @Test func stopsReachAWorkerThatAsksLater() async {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        dispatcher.stop(JobID("j"), on: id)
+        let (stops, box) = dispatcher.openStopPoll(id)
+        #expect(stops == [JobID("j")])
+        dispatcher.closeStopPoll(id, box)
+        let next = dispatcher.openStopPoll(id)
+        dispatcher.stop(JobID("k"), on: id)
+        #expect(await next.box.take(until: nil, on: MultiThreadedEventLoopGroup.singleton.any()) == [[JobID("k")]])
+    }
+}
+
+@Suite struct MailboxTests {
+    private let loop = MultiThreadedEventLoopGroup.singleton.any()
+
+    @Test func whatCameBeforeTheCloseIsRead() async {
+        let box = Mailbox<Int>()
+        #expect(box.put(1) && box.put(2))
+        box.close()
+        #expect(!box.put(3))
+        #expect(await box.take(until: nil, on: loop) == [1, 2])
+        #expect(await box.take(until: nil, on: loop).isEmpty)
+    }
+
+    @Test func theDeadlineEndsTheWait() async {
+        let box = Mailbox<Int>()
+        #expect(await box.take(until: .now() + .milliseconds(5), on: loop).isEmpty)
+        box.put(7)
+        #expect(await box.take(until: .now() + .milliseconds(5), on: loop) == [7])
+    }
+
+    /// Items, deadlines and waits on several threads: nothing is lost, nothing hangs.
+    @Test func nothingIsLostBetweenThreads() async {
+        let box = Mailbox<Int>()
+        let count = 20_000
+        async let sum: Int = {
+            var sum = 0, seen = 0
+            while seen < count {
+                let items = await box.take(until: .now() + .microseconds(50), on: loop)
+                sum += items.reduce(0, +)
+                seen += items.count
+            }
+            return sum
+        }()
+        for item in 0..<count {
+            box.put(item)
+            if item % 64 == 0 { await Task.yield() }
+        }
+        #expect(await sum == count * (count - 1) / 2)
+    }
+}
+
+@Suite struct RelayTests {
+    private let id = JobID("j"), first = WorkerID("w1"), second = WorkerID("w2")
+
+    private func chunk(_ index: Int, tokens: [Int32]?) -> JobChunk {
+        var resume: [UInt8]?
+        if let tokens {
+            var writer = JSONWriter()
+            ResumeDelta(tokens: [tokens]).write(into: &writer)
+            resume = writer.bytes
+        }
+        return JobChunk(index: index, form: .text, body: [UInt8(index)], resume: resume)
+    }
+
+    @Test func aSecondWorkerGoesOnWhereTheFirstStopped() {
+        let relays = Relays()
+        #expect(relays.take(id, first, attempt: 1, [chunk(0, tokens: [1])], isPlaced: true) == .elsewhere)
+        relays.open(id)
+        relays.begin(id, first, attempt: 1)
+        #expect(relays.take(id, first, attempt: 1, [chunk(0, tokens: [1]), chunk(1, tokens: [2, 3])], isPlaced: true) == .taken(fresh: [chunk(0, tokens: [1]), chunk(1, tokens: [2, 3])]))
+        // The post is repeated: its answer was lost.
+        #expect(relays.take(id, first, attempt: 1, [chunk(1, tokens: [2, 3])], isPlaced: true) == .taken(fresh: []))
+        #expect(relays.canGoOn(id) && relays.resume(id)?.total.tokens == [[1, 2, 3]] && relays.resume(id)?.chunks == 2)
+        relays.begin(id, second, attempt: 2)
+        #expect(relays.take(id, first, attempt: 1, [chunk(2, tokens: [4])], isPlaced: true) == .fenced)
+        #expect(relays.take(id, second, attempt: 2, [chunk(2, tokens: [4])], isPlaced: true) == .taken(fresh: [chunk(2, tokens: [4])]))
+    }
+
+    @Test func aWorkerThatDoesNotSayItsTokensCannotBeFollowed() {
+        let relays = Relays()
+        relays.open(id)
+        relays.begin(id, first, attempt: 1)
+        #expect(relays.canGoOn(id))
+        _ = relays.take(id, first, attempt: nil, [chunk(0, tokens: nil)], isPlaced: false)
+        #expect(!relays.canGoOn(id) && relays.resume(id) == nil)
+    }
+}
