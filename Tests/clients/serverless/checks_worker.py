@@ -221,7 +221,7 @@ def check_30_sigterm(bench):
     return f"{seconds:.0f} s, {retried} jobs handed out again"
 
 
-@needs({"c31": sdk(proxied=True), "c31late": sdk("blocking"), "c31own": visitors(), **PLAIN})
+@needs({"c31": sdk(proxied=True, allowPrivateWebhooks=True), "c31late": sdk("blocking"), "c31own": visitors(), **PLAIN})
 def check_31_done(bench):
     """done answered 503 twice, then 200 -> single result; repeated done is idempotent; late done after CANCELLED ignored."""
     raw, tries = bench.on("c31"), []
@@ -240,6 +240,8 @@ def check_31_done(bench):
     equal(tries[2].status, 200, "answer to a done that had been taken before")
     equal(raw.status(job), payload, "status after the repeated done")
     equal(raw.health()["jobs"]["completed"], 1, "completed jobs")
+    eventually(lambda: bench.receiver.of("c31"), 10, "the webhook comes")
+    equal(len(bench.receiver.of("c31")), 1, "webhooks")
 
     late = bench.on("c31late")
     blocked = late.run({"seconds": 4})
