@@ -16,6 +16,12 @@ package protocol WorkerProvider: Sendable {
     func lastOutput(_ handle: String, lines: Int) async -> String?
     /// Forgets what is kept about an ended worker (log files beyond the newest, a finished submission).
     func forget(_ handle: String) async
+    /// Lets go of connections; nothing is asked of it afterwards.
+    func close() async
+}
+
+extension WorkerProvider {
+    package func close() async {}
 }
 
 /// Sets how many workers run and leaves it to the platform which: replicas of a Deployment. Workers make themselves known by their first take.
@@ -27,6 +33,8 @@ package protocol FleetProvider: Sendable {
     func fleet() async throws(ProviderError) -> FleetState
     /// Tells the platform which workers to end first when it is scaled down: those that cost least. Workers that it does not know are passed over.
     func rank(_ costs: [WorkerID: Int]) async
+    /// Lets go of connections; nothing is asked of it afterwards.
+    func close() async
 }
 
 package struct FleetState: Sendable, Equatable {

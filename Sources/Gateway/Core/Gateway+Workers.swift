@@ -48,6 +48,8 @@ extension GatewayCore {
         logger.warning("worker unhealthy: \(reason)", metadata: ["worker": "\(worker)"])
         _ = dispatcher.update(worker) { seat in
             seat.record.state = .unhealthy
+            // It holds its place until it is gone.
+            seat.isStopping = true
             seat.record.reason = reason
             seat.changedSinceSave = true
         }

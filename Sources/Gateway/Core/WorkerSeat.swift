@@ -30,6 +30,8 @@ package struct WorkerSeat: Sendable {
     package var loadingSince: Timestamp?
     /// Asked to end.
     package var isStopping = false
+    /// The provider was told to end it.
+    package var isStopOrdered = false
     /// Why it was asked to end is our own wish, not a failure of the worker.
     package var wasAsked = false
     /// Phases of its start as JSON text, as our own worker tells them.

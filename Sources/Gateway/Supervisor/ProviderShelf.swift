@@ -8,6 +8,14 @@ package enum EndpointProvider: Sendable {
     case fleet(any FleetProvider)
     /// Workers come by themselves.
     case none
+
+    func close() async {
+        switch self {
+        case .individual(let provider): await provider.close()
+        case .fleet(let provider): await provider.close()
+        case .none: break
+        }
+    }
 }
 
 /// The provider of each endpoint, made when first needed and again when the definition changes.
@@ -22,7 +30,11 @@ final class ProviderShelf: Sendable {
     func provider(_ endpoint: EndpointDefinition) throws -> EndpointProvider {
         if let known = made.withLock({ $0[endpoint.id] }), known.version == endpoint.version { return known.provider }
         let provider = try make(endpoint)
-        made.withLock { $0[endpoint.id] = (endpoint.version, provider) }
+        let former = made.withLock { made in
+            defer { made[endpoint.id] = (endpoint.version, provider) }
+            return made[endpoint.id]
+        }
+        if let former { Task { await former.provider.close() } }
         return provider
     }
 }

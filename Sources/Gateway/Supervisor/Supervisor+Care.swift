@@ -18,6 +18,9 @@ extension Supervisor {
         for seat in seats {
             guard let handle = seat.record.handle else { continue }
             switch states[handle] {
+            case .running? where seat.record.state == .unhealthy && !seat.isStopOrdered:
+                _ = core.dispatcher.update(seat.record.id) { $0.isStopOrdered = true }
+                await provider.stop(handle, graceSeconds: endpoint.stopGraceSeconds)
             case .running?:
                 if seat.record.state == .throttled {
                     _ = core.dispatcher.update(seat.record.id) { seat in
@@ -58,7 +61,9 @@ extension Supervisor {
         logger.info("worker ended: \(text)", metadata: ["worker": "\(worker)", "endpoint": "\(seat.record.endpoint)", "jobs_done": "\(seat.record.jobsDone)"])
         let quickExits = memory.history.quickExits
         memory.history.ended(
-            startedAt: seat.record.startedAt, readyAt: seat.record.readyAt, jobsDone: seat.record.jobsDone, wasAsked: seat.wasAsked, reason: detail, at: .now)
+            startedAt: seat.record.startedAt, readyAt: seat.record.readyAt, jobsDone: seat.record.jobsDone,
+            // One that never got room did not crash.
+            wasAsked: seat.wasAsked || seat.record.state == .throttled, reason: detail, at: .now)
         if memory.history.quickExits > quickExits { core.signals.metrics.workerExitedQuickly(seat.record.endpoint) }
         await core.workerIsGone(worker, "worker \(worker) ended: \(text)")
         await forget(seat, text)

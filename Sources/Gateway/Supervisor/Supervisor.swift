@@ -87,6 +87,7 @@ final class Supervisor: Sendable {
         if case .individual(let provider) = provider { await lookAfter(endpoint, provider, &memory) }
         await endSilent(endpoint, provider, &memory)
         if case .fleet(let fleet) = provider { await askPlatform(fleet, &memory, now) }
+        for seat in core.dispatcher.seats(endpoint.id) where seat.record.jobsDone > 0 { memory.history.succeeded(startedAt: seat.record.startedAt) }
         let view = view(endpoint, memory, now)
         let plan = FleetPlan.decide(view)
         core.endpoints.setNote(endpoint.id, plan.obstacle)
