@@ -86,7 +86,7 @@ package final class ProcessProvider: WorkerProvider {
         let program = try ProcessEnvironment.program(order.command.first ?? "", path: environment["PATH"] ?? "", directory: directory)
         guard order.command.allSatisfy({ !$0.utf8.contains(0) }) else { throw ProviderError("an argument of the worker's command holds a zero byte") }
         let (log, path) = try logs.create(order.worker, order.endpoint)
-        defer { close(log) }
+        defer { Glibc.close(log) }
 
         var arguments: [UnsafeMutablePointer<CChar>?] = order.command.map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
