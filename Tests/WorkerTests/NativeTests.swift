@@ -5,8 +5,6 @@ import Sampling
 import Server
 import StandInModel
 import Synchronization
-import StandInModel
-import Synchronization
 import Testing
 import Worker
 

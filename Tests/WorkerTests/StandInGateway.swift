@@ -148,7 +148,7 @@ final class StandInGateway: Sendable {
     }
 
     private func next(
-        _ replies: WritableKeyPath<State, [Reply]> & any Sendable, _ waiters: WritableKeyPath<State, [CheckedContinuation<Void, Never>]> & any Sendable
+        _ replies: any WritableKeyPath<State, [Reply]> & Sendable, _ waiters: any WritableKeyPath<State, [CheckedContinuation<Void, Never>]> & Sendable
     ) async -> Reply {
         while true {
             let (reply, isOver) = state.withLock { state -> (Reply?, Bool) in
