@@ -170,15 +170,26 @@ let package = Package(
         tests("Golden", ["Compute", "Golden", "JSON", "Models", "Weights"]),
         tests("Models", ["Compute", "JSON", "Models", "Step", "Tensors", "Weights"]),
         tests("Integration", ["AllocationCounter", "Compute", "Engine", "JSON", "Models", "Sampling", "Step", "Tensors", "Weights"]),
-        tests("CLI", ["CLI", "JSON", "Sampling"]),
+        tests("CLI", ["CLI", "JSON", "Sampling", "Worker"]),
         tests("Planning", ["Compute", "JSON", "Models", "Planning", "Tensors", "Weights"]),
         tests("Quantize", ["CKernels", "Compute", "JSON", "ModelText", "Models", "Progress", "Quantize", "Step", "Tensors", "Tokenizers", "Weights"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),
         tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
+        .target(name: "StandInModel", dependencies: ["Engine", "JSON", "OpenAI", "Prometheus", "Sampling", "Server"], path: "Tests/StandInModel", swiftSettings: strict),
         tests(
             "Server",
-            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Step", "Templates", "Tokenizers", .product(name: "Logging", package: "swift-log")] + nio),
+            [
+                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Step", "Templates", "Tokenizers",
+                .product(name: "Logging", package: "swift-log"),
+            ] + nio),
+        tests(
+            "Worker",
+            [
+                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Worker", "WorkerProtocol",
+                .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ] + nio),
     ]
 )

@@ -57,6 +57,15 @@ package protocol ReplyWriter: Sendable {
     /// The chunk with no choices.
     func usageChunk(_ usage: Usage, into writer: inout JSONWriter)
     func reply(_ choices: [ChoiceResult], usage: Usage, promptText: String?, into writer: inout JSONWriter)
+    /// The stream's last event.
+    func done(into writer: inout JSONWriter)
+    /// An error in a stream that has begun; `done` follows.
+    func failure(_ error: APIError, into writer: inout JSONWriter)
+}
+
+extension ReplyWriter {
+    package func done(into writer: inout JSONWriter) { writer.doneEvent() }
+    package func failure(_ error: APIError, into writer: inout JSONWriter) { writer.errorEvent(error) }
 }
 
 extension JSONWriter {

@@ -10,12 +10,14 @@ struct APIKeys: Sendable {
     /// Compares in time that depends only on lengths, and with every key.
     func allow(_ headers: HTTPFields) -> Bool {
         if keys.isEmpty { return true }
-        guard let header = headers[.authorization], let space = header.firstIndex(of: " "),
-            header[..<space].lowercased() == "bearer"
-        else { return false }
-        let given = Array(header[header.index(after: space)...].utf8)
+        guard let given = Self.bearer(headers) ?? headers[.xAPIKey].map({ Array($0.utf8) }) else { return false }
         var allowed = false
         for key in keys where ConstantTime.equal(given, key) { allowed = true }
         return allowed
+    }
+
+    private static func bearer(_ headers: HTTPFields) -> [UInt8]? {
+        guard let header = headers[.authorization], let space = header.firstIndex(of: " "), header[..<space].lowercased() == "bearer" else { return nil }
+        return Array(header[header.index(after: space)...].utf8)
     }
 }

@@ -20,11 +20,15 @@ struct AnswerService: Sendable {
     func job(_ route: Route, _ bytes: [UInt8], _ caller: Caller) throws(APIError) -> GenerationJob {
         if stats.isDraining { throw .overloaded("the server is shutting down") }
         if let pooled = model.pooled {
-            throw .wrongTask(route == .chat ? "the Chat Completions API" : "the Completions API", model: model.names[0], does: pooled.purpose)
+            throw .wrongTask(route == .completions ? "the Completions API" : "the Chat Completions API", model: model.names[0], does: pooled.purpose)
         }
         if route == .chat {
             let request = try ChatRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval)
             return try preparation(caller, bodyID: request.reply.requestID).job(request)
+        }
+        if route == .messages {
+            let request = try MessagesRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval).chat
+            return try preparation(caller).job(request, asMessages: true)
         }
         let request = try CompletionRequest(body: bytes, limits: options.limits, serverStreamInterval: options.streamInterval)
         return try preparation(caller, bodyID: request.reply.requestID).job(request)

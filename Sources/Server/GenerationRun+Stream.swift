@@ -55,13 +55,13 @@ extension GenerationRun {
                 cancel()
                 let error = APIError(failure, answersFullQueueWith429: options.answersFullQueueWith429)
                 if advance != nil { throw error }
-                writer.errorEvent(error)
+                job.writer.failure(error, into: &writer)
                 openSources = 0
             }
             if openSources == 0 {
                 if !givesUpdates {
                     if failure == nil, job.includeUsage { job.writer.usageChunk(usage, into: &writer) }
-                    writer.doneEvent()
+                    job.writer.done(into: &writer)
                 }
                 onComplete()
             }

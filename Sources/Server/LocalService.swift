@@ -49,7 +49,7 @@ package struct LocalService: Sendable {
 
     private func answer(_ request: LocalRequest, _ route: Route, _ caller: Caller) async throws(APIError) -> LocalAnswer {
         switch route {
-        case .completions, .chat: return try await generate(request, route, caller)
+        case .completions, .chat, .messages: return try await generate(request, route, caller)
         case .models: return .whole(service.models())
         case .model: return .whole(try service.modelCard(request.path))
         case .tokenize: return .whole(try service.tokenize(request.body, caller))

@@ -59,7 +59,8 @@ struct Preparation: Sendable {
             scoresEcho: scoresEcho, created: head.created, progress: progress)
     }
 
-    func job(_ request: ChatRequest) throws(APIError) -> GenerationJob {
+    /// - Parameter asMessages: the reply is to be one of `/v1/messages`.
+    func job(_ request: ChatRequest, asMessages: Bool = false) throws(APIError) -> GenerationJob {
         let (name, loraID) = try model.resolve(request.reply.model)
         let text = try render(request.conversation)
         let ids = try truncate(
@@ -72,13 +73,13 @@ struct Preparation: Sendable {
         let style = style(request.sampling, request.reply, logprobs: request.logprobs ? request.topLogprobs : nil)
         var echo: [UInt8]?
         if request.echo, let text = request.conversation.finalAssistantText { echo = Array(text.utf8) }
-        let head = head("chatcmpl-", name)
-        let writer = ChatWriter(
+        let head = head(asMessages ? "msg_" : "chatcmpl-", name)
+        let writer: any ReplyWriter = asMessages ? MessagesWriter(head: head) : ChatWriter(
             head: head, role: options.responseRole, topLogprobs: style.listsRequestedIDs ? -1 : request.topLogprobs,
             tokensAsTokenIDs: request.reply.tokensAsTokenIDs)
         return GenerationJob(
             prompts: [prompt(ids, sampling, request.reply, loraID, echo: echo)], writer: writer, n: sampling.n, stream: request.reply.stream,
-            includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage,
+            includeUsage: request.reply.includeUsage || options.alwaysIncludesUsage, continuousUsage: request.reply.continuousUsage || asMessages,
             streamInterval: request.reply.streamInterval, promptText: request.returnPromptText ? text : nil, style: style,
             promptLogprobs: request.sampling.promptLogprobs, scoresEcho: false, created: head.created, progress: progress)
     }

@@ -43,7 +43,7 @@ struct Responder: HTTPResponder {
             response = try await dispatch(call)
         } catch {
             if error.status == 503 || error.status == 429 { stats.rejected() }
-            response = Self.response(error)
+            response = Self.response(error, isMessages: call.path == Route.messages.rawValue)
         }
         if let headers = cors.headers(for: request.head) {
             for field in headers { response.headers.append(field) }
@@ -78,7 +78,7 @@ struct Responder: HTTPResponder {
             throw .methodNotAllowed(call.request.method.rawValue, allowed: route.methods.map(\.rawValue))
         }
         switch route {
-        case .completions, .chat: return try await generate(call, route)
+        case .completions, .chat, .messages: return try await generate(call, route)
         case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: 
             return Self.json(try await service.pool(route, try await body(of: call), call.caller))
         case .models: return Self.json(service.models())
@@ -115,8 +115,10 @@ struct Responder: HTTPResponder {
             status: status, headers: [.contentType: "application/json"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
-    static func response(_ error: APIError) -> Response {
-        var response = json(error.body, status: HTTPResponse.Status(code: error.status))
+    /// - Parameter isMessages: in Anthropic's words.
+    static func response(_ error: APIError, isMessages: Bool = false) -> Response {
+        let body = isMessages ? AnswerService.json { MessagesWriter.write(error, into: &$0) } : error.body
+        var response = json(body, status: HTTPResponse.Status(code: error.status))
         if let seconds = error.retryAfterSeconds { response.headers[.retryAfter] = String(seconds) }
         if error.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response

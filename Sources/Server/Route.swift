@@ -4,6 +4,8 @@ internal import HTTPTypes
 enum Route: String, CaseIterable {
     case completions = "/v1/completions"
     case chat = "/v1/chat/completions"
+    /// Anthropic's chat.
+    case messages = "/v1/messages"
     case embeddings = "/v1/embeddings"
     case classify = "/classify"
     case pooling = "/pooling"
@@ -27,7 +29,7 @@ enum Route: String, CaseIterable {
 
     var methods: [HTTPRequest.Method] {
         switch self {
-        case .completions, .chat, .tokenize, .detokenize, .loadAdapter, .unloadAdapter: [.post]
+        case .completions, .chat, .messages, .tokenize, .detokenize, .loadAdapter, .unloadAdapter: [.post]
         case .embeddings, .classify, .pooling, .score, .scoreV1, .rerank, .rerankV1, .rerankV2: [.post]
         case .ping: [.get, .post]
         default: [.get]

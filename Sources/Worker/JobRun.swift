@@ -40,6 +40,9 @@ struct JobRun: Sendable {
         }
     }
 
+    /// Whether nothing is to be said of the job: it was stopped, or the engine is gone and another worker may do better.
+    private var isOver: Bool { Task.isCancelled || !service.model.generator.isAlive }
+
     private var progress: ReplyProgress? {
         guard let resume = job.resume, resume.chunks > 0 else { return nil }
         return ReplyProgress(hasBegun: true, tokens: resume.total.tokens, finished: Set(resume.total.finished), created: resume.total.created)
@@ -65,7 +68,7 @@ struct JobRun: Sendable {
                 return .streamed
             }
         } catch let error as APIError {
-            return Task.isCancelled ? .stopped : .failed(Self.text(error))
+            return isOver ? .stopped : .failed(Self.text(error))
         } catch {
             return .stopped
         }
@@ -100,7 +103,7 @@ struct JobRun: Sendable {
             await gathering.finish()
             return .streamed
         } catch let error as APIError {
-            if Task.isCancelled { return .stopped }
+            if isOver { return .stopped }
             return .failed(error.status < 500 ? error.message : CrashReport.text("EngineError", error.message, settings))
         } catch {
             return .stopped

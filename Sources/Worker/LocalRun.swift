@@ -40,7 +40,7 @@ extension Worker {
     package static func reportUnhealthy(check: String, reason: String, _ settings: WorkerSettings) async {
         let http = GatewayClient.makeClient(connections: 1)
         let client = GatewayClient(client: http, key: settings.key, agent: settings.agent, logger: Logger(label: "worker"))
-        await PingLoop.reportUnhealthy(check: check, reason: reason, settings, client)
+        await PingLoop(settings: settings, client: client, table: JobTable(capacity: 1)).reportUnhealthy(check: check, reason: reason)
         try? await http.shutdown()
     }
 }

@@ -39,7 +39,7 @@ package struct Worker: Sendable {
         let client = GatewayClient(client: http, key: settings.key, agent: settings.agent, logger: logger)
         let poster = BatchPoster(url: settings.addresses.streamBatch, client: client, table: table, patience: settings.postPatience)
         let end = await withTaskGroup(of: End?.self) { group in
-            let pings = PingLoop(settings: settings, client: client, table: table, generator: service.model.generator)
+            let pings = PingLoop(settings: settings, client: client, table: table)
             // Pings go on while jobs finish.
             let pinging = Task { await pings.run() }
             group.addTask {
@@ -48,7 +48,7 @@ package struct Worker: Sendable {
             }
             group.addTask { await takeLoop(client, poster) }
             group.addTask { await StopLoop(settings: settings, client: client, table: table, logger: logger).run() }
-            group.addTask { await pings.failure() }
+            group.addTask { await EngineWatch(settings: settings, generator: service.model.generator).run() }
             let posting = Task { await poster.run() }
             var end = End.stopped
             for await result in group {
@@ -247,6 +247,7 @@ package struct Worker: Sendable {
         }
     }
 
+    /// One line for each job.
     private func noteEnd(_ message: JobMessage, _ end: JobRun.End) {
         switch end {
         case .failed(let error): noteEnd(message, "failed: \(error.clipped(to: 500))")

@@ -2,6 +2,7 @@ import Engine
 import JSON
 import OpenAI
 import Server
+import StandInModel
 import Synchronization
 import Testing
 

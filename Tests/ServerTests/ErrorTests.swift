@@ -3,6 +3,7 @@ import JSON
 import OpenAI
 import Sampling
 import Server
+import StandInModel
 import Synchronization
 import Testing
 

@@ -6,6 +6,7 @@ import NIOPosix
 import OpenAI
 import Sampling
 import Server
+import StandInModel
 import Synchronization
 import Testing
 

@@ -3,6 +3,7 @@ import JSON
 import OpenAI
 import Sampling
 import Server
+import StandInModel
 import Synchronization
 import Testing
 
@@ -151,6 +152,57 @@ import Testing
             #expect(pairs.text == "Hello world!")
             let zero = try await server.complete("{\"prompt\":\"abc\",\"stream\":true,\"stream_interval\":0}")
             #expect(zero.status == 400)
+        }
+    }
+}
+
+/// `/v1/messages`: the same answers in Anthropic's words.
+@Suite struct MessagesTests {
+    static let request = "\"model\":\"fake\",\"max_tokens\":9,\"system\":\"be brief\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]"
+
+    @Test func wholeReply() async throws {
+        try await LoopbackServer.run(StreamTests.hello) { server in
+            let reply = try await server.post("/v1/messages", "{\(Self.request)}")
+            #expect(reply.status == 200)
+            #expect(reply.json["type"] == "message")
+            #expect(reply.json["id"]?.string?.hasPrefix("msg_") == true)
+            #expect(reply.json["content"] == [["type": "text", "text": "Hello world!"]])
+            #expect(reply.json["stop_reason"] == "max_tokens")
+            // <system>be brief<user>hi<assistant>
+            #expect(reply.json["usage"] == ["input_tokens": 35, "output_tokens": 3])
+        }
+    }
+
+    @Test func stream() async throws {
+        let generator = FakeGenerator { _ in .tokens(FakeText.ids("Hello", " <stop>"), .length) }
+        try await LoopbackServer.run(generator) { server in
+            let reply = try await server.post("/v1/messages", "{\(Self.request),\"stream\":true,\"stop_sequences\":[\"<stop>\"]}")
+            let events = reply.body.split(separator: "\n\n").map { $0.split(separator: "\n") }
+            #expect(
+                events.map { $0[0] } == [
+                    "event: message_start", "event: content_block_start", "event: content_block_delta", "event: content_block_stop", "event: message_delta",
+                    "event: message_stop",
+                ])
+            let data = try events.map { try JSONValue(parsing: String($0[1].dropFirst(6))) }
+            #expect(data[0]["message"]?["usage"]?["input_tokens"] == 35)
+            #expect(data[2]["delta"]?["text"] == "Hello ")
+            #expect(data[4]["delta"] == ["stop_reason": "stop_sequence", "stop_sequence": "<stop>"])
+            #expect(data[4]["usage"]?["output_tokens"] == 2)
+        }
+    }
+
+    @Test func refusals() async throws {
+        try await LoopbackServer.run(StreamTests.hello) { server in
+            for (body, status, part) in [
+                ("{\"messages\":[]}", 400, "max_tokens"), ("{\(Self.request),\"tools\":[{}]}", 400, "tools"),
+                ("{\"model\":\"nope\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 404, "nope"),
+                ("{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]}", 400, "only blocks of type text"),
+            ] {
+                let reply = try await server.post("/v1/messages", body)
+                #expect(reply.status == status)
+                #expect(reply.json["type"] == "error")
+                #expect(reply.json["error"]?["message"]?.string?.contains(part) == true, "\(reply.body)")
+            }
         }
     }
 }

@@ -2,9 +2,9 @@ import Glibc
 import Hub
 
 /// Models that are on this machine already, in the folders where Runpod's platform and its image put them. Asks no network.
-enum CachedModel {
+package enum CachedModel {
     /// Roots of caches, in the order of the search.
-    static func roots(_ environment: [String: String], downloadFolder: String?) -> [String] {
+    package static func roots(_ environment: [String: String], downloadFolder: String?) -> [String] {
         var roots: [String] = []
         func add(_ path: String?) {
             if let path, !path.isEmpty, !roots.contains(path) { roots.append(path) }
@@ -20,7 +20,7 @@ enum CachedModel {
     }
 
     /// The snapshot folder of a model of the hub; first under its name as it is, then whatever the case of letters.
-    static func find(_ name: String, revision: String?, roots: [String]) -> String? {
+    package static func find(_ name: String, revision: String?, roots: [String]) -> String? {
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
         let folder = "models--\(parts[0])--\(parts[1])"

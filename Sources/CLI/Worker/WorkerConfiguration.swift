@@ -1,42 +1,42 @@
 import ArgumentParser
 import JSON
-import Worker
+package import Worker
 
 /// All that a worker is told, checked, before anything is loaded.
-struct WorkerConfiguration {
+package struct WorkerConfiguration {
     /// nil is the default model.
-    var model: String?
-    var revision: String?
+    package var model: String?
+    package var revision: String?
     /// Of a tokenizer that is not the model's.
-    var tokenizer: String?
-    var servedNames: [String] = []
+    package var tokenizer: String?
+    package var servedNames: [String] = []
     var engine: EngineOptions
-    var loraModules: [LoRAModule] = []
+    package var loraModules: [LoRAModule] = []
     var maxLoras: Int?
     var maxLoraRank: Int?
     /// The method that the checkpoint is said to be quantised with.
-    var quantization: String?
-    var downloadFolder: String?
-    var isOffline = false
-    var responseRole = "assistant"
+    package var quantization: String?
+    package var downloadFolder: String?
+    package var isOffline = false
+    package var responseRole = "assistant"
     var trustsRequestTemplates = false
     var promptTokensDetails = false
     var forcesUsage = false
     var ignoresGenerationConfig = false
     var generationOverrides: JSONValue?
-    var seed: UInt64 = 0
-    var concurrency = 30
-    var batching = TokenBatching()
-    var nativeShape = WorkerSettings.NativeShape.tokens
-    var rawOpenAIOutput = true
+    package var seed: UInt64 = 0
+    package var concurrency = 30
+    package var batching = TokenBatching()
+    package var nativeShape = WorkerSettings.NativeShape.tokens
+    package var rawOpenAIOutput = true
     var gatewayLostTimeout = 600.0
-    var stopGrace = 25.0
+    package var stopGrace = 25.0
     var prefetches = false
     /// One line each.
-    var warnings: [String]
+    package var warnings: [String]
 
     /// - Throws: `SettingsError` that names the variable, its value and what is allowed.
-    init(environment: [String: String]) throws {
+    package init(environment: [String: String]) throws {
         let variables = try WorkerVariables(environment: environment)
         warnings = variables.warnings
         var values: [String: String] = [:]
@@ -65,6 +65,19 @@ struct WorkerConfiguration {
         readTexts(values)
         try readServing(values, variables.entries)
         readWorker(values)
+    }
+
+    /// The engine's options, for the log and for tests: `max-num-seqs` and so on, those that are not the default.
+    package var engineSummary: [String: String] {
+        var summary: [String: String] = [:]
+        if let length = engine.maxModelLen { summary["max-model-len"] = String(length.count) }
+        if engine.maxNumSeqs != 128 { summary["max-num-seqs"] = String(engine.maxNumSeqs) }
+        if engine.maxNumBatchedTokens != 2048 { summary["max-num-batched-tokens"] = String(engine.maxNumBatchedTokens) }
+        if engine.dtype != .auto { summary["dtype"] = engine.dtype.rawValue }
+        if engine.kvCacheDtype != .auto { summary["kv-cache-dtype"] = engine.kvCacheDtype.rawValue }
+        if !engine.enablePrefixCaching { summary["enable-prefix-caching"] = "false" }
+        if let template = engine.chatTemplate { summary["chat-template"] = template }
+        return summary
     }
 
     private mutating func readTexts(_ values: [String: String]) {

@@ -1,33 +1,36 @@
-import Engine
+package import Engine
 import JSON
-import OpenAI
-import Sampling
-import Server
-import Synchronization
+package import OpenAI
+import Prometheus
+package import Sampling
+package import Server
+package import Synchronization
 
 /// Bytes are tokens 0...255; 256 is EOS, 257 BOS; from 300 on stand the words.
-struct FakeText: TextModel {
-    static let eos: Int32 = 256, bos: Int32 = 257
-    static let words = ["Hello", " world", "!", " one", " two", " three", "é", " <stop>", "\n"]
+package struct FakeText: TextModel {
+    package init() {}
 
-    static func ids(_ words: String...) -> [Int32] { words.map { Int32(300 + (Self.words.firstIndex(of: $0) ?? 0)) } }
+    package static let eos: Int32 = 256, bos: Int32 = 257
+    package static let words = ["Hello", " world", "!", " one", " two", " three", "é", " <stop>", "\n"]
 
-    func encode(_ text: String, addSpecialTokens: Bool) throws(APIError) -> [Int32] {
+    package static func ids(_ words: String...) -> [Int32] { words.map { Int32(300 + (Self.words.firstIndex(of: $0) ?? 0)) } }
+
+    package func encode(_ text: String, addSpecialTokens: Bool) throws(APIError) -> [Int32] {
         (addSpecialTokens ? [Self.bos] : []) + text.utf8.map { Int32($0) }
     }
 
-    func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?) {
+    package func encodePair(_ first: String, _ second: String) throws(APIError) -> (ids: [Int32], secondSegment: Int?) {
         let head = try encode(first, addSpecialTokens: true)
         return (head + (try encode(second, addSpecialTokens: true)), head.count)
     }
 
-    func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8] {
+    package func decode(_ ids: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for id in ids where !(skipSpecialTokens && (id == Self.eos || id == Self.bos)) { bytes += text(of: id) }
         return Array(String(decoding: bytes, as: UTF8.self).utf8)
     }
 
-    func text(of id: Int32) -> [UInt8] {
+    package func text(of id: Int32) -> [UInt8] {
         switch id {
         case 0...255: [UInt8(id)]
         case Self.eos: Array("<eos>".utf8)
@@ -37,33 +40,33 @@ struct FakeText: TextModel {
         }
     }
 
-    func spelling(of id: Int32) -> String? { String(decoding: text(of: id), as: UTF8.self) }
+    package func spelling(of id: Int32) -> String? { String(decoding: text(of: id), as: UTF8.self) }
 
-    func render(_ conversation: Conversation) throws(APIError) -> String {
+    package func render(_ conversation: Conversation) throws(APIError) -> String {
         conversation.messages(content: .string, developerAsSystem: true).map { "<\($0["role"]?.string ?? "")>\($0["content"]?.string ?? "")" }.joined()
             + (conversation.addGenerationPrompt ? "<assistant>" : "")
     }
 
-    func makeDetokenizer(after prompt: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> any Detokenizer {
+    package func makeDetokenizer(after prompt: [Int32], skipSpecialTokens: Bool, spacesBetweenSpecialTokens: Bool) -> any Detokenizer {
         FakeDetokenizer(model: self, skipSpecialTokens: skipSpecialTokens)
     }
 
-    var vocabularySize: Int { 300 + Self.words.count }
-    var longestTokenBytes: Int { 7 }
-    var truncatesFromLeft: Bool { true }
+    package var vocabularySize: Int { 300 + Self.words.count }
+    package var longestTokenBytes: Int { 7 }
+    package var truncatesFromLeft: Bool { true }
 }
 
-struct FakeDetokenizer: Detokenizer {
-    let model: FakeText
-    let skipSpecialTokens: Bool
+package struct FakeDetokenizer: Detokenizer {
+    package let model: FakeText
+    package let skipSpecialTokens: Bool
     private var held: [UInt8] = []
 
-    init(model: FakeText, skipSpecialTokens: Bool) {
+    package init(model: FakeText, skipSpecialTokens: Bool) {
         self.model = model
         self.skipSpecialTokens = skipSpecialTokens
     }
 
-    mutating func append(_ id: Int32, to text: inout [UInt8]) {
+    package mutating func append(_ id: Int32, to text: inout [UInt8]) {
         if skipSpecialTokens, id == FakeText.eos || id == FakeText.bos { return }
         held += model.text(of: id)
         if String(validating: held, as: UTF8.self) != nil {
@@ -72,15 +75,15 @@ struct FakeDetokenizer: Detokenizer {
         }
     }
 
-    mutating func finish(into text: inout [UInt8]) {
+    package mutating func finish(into text: inout [UInt8]) {
         text += Array(String(decoding: held, as: UTF8.self).utf8)
         held = []
     }
 }
 
 /// Plays a script instead of running a model.
-final class FakeGenerator: Generator {
-    enum Plan: Sendable {
+package final class FakeGenerator: Generator {
+    package enum Plan: Sendable {
         /// Tokens, a pause of nothing between them, then this end.
         case tokens([Int32], FinishReason, stop: Int32? = nil)
         case refuse(EngineError)
@@ -91,23 +94,23 @@ final class FakeGenerator: Generator {
         case events([GenerationEvent])
     }
 
-    struct Log {
-        var requests: [EngineRequest] = []
-        var cancelled = 0
+    package struct Log {
+        package var requests: [EngineRequest] = []
+        package var cancelled = 0
     }
 
-    let log = Mutex(Log())
-    let configuration: EngineConfiguration
+    package let log = Mutex(Log())
+    package let configuration: EngineConfiguration
     private let running = Mutex<[FakeGeneration]>([])
     private let plan: @Sendable (EngineRequest) -> Plan
     private let stuckFor = Mutex<Duration?>(nil)
 
-    init(maxModelLength: Int = 1000, _ plan: @escaping @Sendable (EngineRequest) -> Plan) {
+    package init(maxModelLength: Int = 1000, _ plan: @escaping @Sendable (EngineRequest) -> Plan) {
         configuration = EngineConfiguration(maxModelLength: maxModelLength)
         self.plan = plan
     }
 
-    func submit(_ request: EngineRequest) throws(EngineError) -> any Generation {
+    package func submit(_ request: EngineRequest) throws(EngineError) -> any Generation {
         do {
             try request.sampling.validate(vocabularySize: 310)
         } catch {
@@ -140,7 +143,7 @@ final class FakeGenerator: Generator {
         return generation
     }
 
-    static func start(_ request: EngineRequest) -> GenerationEvent {
+    package static func start(_ request: EngineRequest) -> GenerationEvent {
         var logprobs: [PositionLogprobs?] = []
         if request.sampling.promptLogprobs != nil {
             logprobs = request.promptTokenIDs.enumerated().map { $0.offset == 0 ? nil : position($0.element, request.sampling.promptLogprobs ?? 0) }
@@ -148,30 +151,30 @@ final class FakeGenerator: Generator {
         return .started(cachedPromptTokens: 3, promptLogprobs: logprobs)
     }
 
-    static func tokens(_ ids: [Int32], choice: Int, _ request: EngineRequest) -> GenerationEvent {
+    package static func tokens(_ ids: [Int32], choice: Int, _ request: EngineRequest) -> GenerationEvent {
         .tokens(
             choice: choice, ids: ids, logprobs: request.sampling.logprobs.map { top in ids.map { position($0, top) } } ?? [])
     }
 
-    static func position(_ id: Int32, _ top: Int) -> PositionLogprobs {
+    package static func position(_ id: Int32, _ top: Int) -> PositionLogprobs {
         let chosen = TokenLogprob(token: id, logprob: -0.5, rank: 2)
         let others = [TokenLogprob(token: 65, logprob: -0.25, rank: 1), chosen, TokenLogprob(token: 66, logprob: -.infinity, rank: 3)]
         return PositionLogprobs(chosen: chosen, top: Array(others.prefix(max(0, top))))
     }
 
-    func setStuck(_ duration: Duration?) { stuckFor.withLock { $0 = duration } }
-    func cancelAll() { for generation in running.withLock({ $0 }) { generation.cancel() } }
-    var snapshot: EngineSnapshot {
+    package func setStuck(_ duration: Duration?) { stuckFor.withLock { $0 = duration } }
+    package func cancelAll() { for generation in running.withLock({ $0 }) { generation.cancel() } }
+    package var snapshot: EngineSnapshot {
         var snapshot = EngineSnapshot(maxModelLength: configuration.maxModelLength)
         snapshot.runningRequests = 2
         snapshot.timeToFirstToken.observe(0.03)
         return snapshot
     }
-    var currentStepDuration: Duration? { stuckFor.withLock { $0 } }
-    var isAlive: Bool { true }
+    package var currentStepDuration: Duration? { stuckFor.withLock { $0 } }
+    package var isAlive: Bool { true }
 }
 
-final class FakeGeneration: Generation {
+package final class FakeGeneration: Generation {
     private struct State {
         var events: ArraySlice<GenerationEvent>
         var end: Result<Void, EngineError>?
@@ -183,13 +186,13 @@ final class FakeGeneration: Generation {
     private let choices: Int
     private let onCancel: @Sendable () -> Void
 
-    init(events: [GenerationEvent], end: Result<Void, EngineError>?, choices: Int, onCancel: @escaping @Sendable () -> Void) {
+    package init(events: [GenerationEvent], end: Result<Void, EngineError>?, choices: Int, onCancel: @escaping @Sendable () -> Void) {
         state = Mutex(State(events: events[...], end: end))
         self.choices = choices
         self.onCancel = onCancel
     }
 
-    func next() async throws(EngineError) -> GenerationEvent? {
+    package func next() async throws(EngineError) -> GenerationEvent? {
         while true {
             let step: Result<GenerationEvent?, EngineError>? = state.withLock { state in
                 if let event = state.events.popFirst() { return .success(event) }
@@ -210,7 +213,7 @@ final class FakeGeneration: Generation {
         }
     }
 
-    func cancel() {
+    package func cancel() {
         let (first, waiter) = state.withLock { state in
             let first = !state.isCancelled && state.end == nil
             state.isCancelled = true
