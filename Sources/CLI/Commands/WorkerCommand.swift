@@ -65,29 +65,34 @@ struct WorkerCommand: AsyncParsableCommand {
             })
         let worker = Worker(service: service, settings: settings, logger: logger, events: events)
         let signals = await TerminationSignals()
+        let (ends, probesEnd) = AsyncStream<Void>.makeStream()
         let probes = try probesPort.map { port in
             guard (1...65535).contains(port) else { throw SettingsError("the port for /health and /metrics is \(port), but must be 1 to 65535") }
-            return Task { await Self.probes(port, session.served, coldStart, logger) }
+            return Task { await Self.probes(port, session.served, coldStart, logger) { for await _ in ends {} } }
         }
         let end = await worker.run { await signals.wait() }
-        probes?.cancel()
+        probesEnd.finish()
+        await probes?.value
         if case .failed = end { throw ExitCode(1) }
         await session.engine.shutdown()
         logger.info("stopped")
     }
 
-    private var probesPort: Int? { metricsPort ?? WorkerVariables.text(Environment.all["NEEDLETAIL_METRICS_PORT"] ?? Environment.all["PORT_HEALTH"]).flatMap { Int($0) } }
+    private var probesPort: Int? {
+        metricsPort ?? WorkerVariables.text(Environment.all["NEEDLETAIL_METRICS_PORT"] ?? Environment.all["PORT_HEALTH"]).flatMap { Int($0) }
+    }
 
-    private static func probes(_ port: Int, _ model: ServedModel, _ coldStart: ColdStart, _ logger: Logger) async {
+    private static func probes(_ port: Int, _ model: ServedModel, _ coldStart: ColdStart, _ logger: Logger, until end: @escaping @Sendable () async -> Void) async {
         var options = ServerOptions()
+        options.shutdownTimeoutSeconds = 1
         options.host = "0.0.0.0"
         options.port = port
         options.isOperationalOnly = true
         options.moreMetrics = { coldStart.metrics }
         do {
-            try await APIServer(model: model, options: options, logger: logger).run(handlesSignals: false)
+            try await APIServer(model: model, options: options, logger: logger).run(handlesSignals: false, stop: end)
         } catch {
-            if !Task.isCancelled { logger.error("/health and /metrics cannot be served on port \(port): \(error)") }
+            logger.error("/health and /metrics cannot be served on port \(port): \(error)")
         }
     }
 
