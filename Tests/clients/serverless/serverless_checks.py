@@ -11,6 +11,7 @@ import collections
 import concurrent.futures
 import glob
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -144,6 +145,7 @@ def main():
         gateway.start()
         os.environ["RUNPOD_ENDPOINT_BASE_URL"] = gateway.base + "/v2"
         import runpod                                   # reads the address when it is imported
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         assert runpod.endpoint_url_base == gateway.base + "/v2"
         run_all(checks, lambda: Bench(gateway, gateway.proxy, receiver, options), report, options.jobs)
         after(gateway, report)
