@@ -31,13 +31,16 @@ build: setup
 model: build
 	Scripts/default-model.sh $(BINARY) "$(MODELS)"
 
-test: setup
+test:
+	@Scripts/setup.sh test
 	$(SWIFT) build $(TESTS) --build-tests
 	Scripts/default-model.sh .build-tests/release/needletail "$(MODELS)"
 	# The kernels' tests go through the instruction-set levels of the whole process: nothing else may compute meanwhile.
 	$(SWIFT) test $(TESTS) --skip-build --filter CKernelsTests
-	$(SWIFT) test $(TESTS) --skip-build --skip CKernelsTests
+	Scripts/with-postgres.sh $(SWIFT) test $(TESTS) --skip-build --skip CKernelsTests
 	Tests/clients/run.sh .build-tests/release/needletail "$(MODELS)"
+	Scripts/check-manifests.sh
+	Tests/clients/serverless/run.sh .build-tests/release/needletail "$(MODELS)"
 	python3 Tests/clients/soak.py --binary .build-tests/release/needletail --minutes 0.7 --model "$$(.build-tests/release/needletail download --quiet)"
 
 fuzz: setup

@@ -7,8 +7,12 @@ command -v swift >/dev/null || {
     exit 1
 }
 
+# Building needs the first line, `setup.sh test` also the second.
+packages="libpcre2-dev libsqlite3-dev zlib1g-dev pkg-config python3 python3-venv"
+[ "${1:-}" != test ] || packages="$packages postgresql libpq5 openssl procps"
+
 missing=""
-for package in libpcre2-dev libsqlite3-dev zlib1g-dev pkg-config python3 python3-venv; do
+for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0

@@ -156,7 +156,10 @@ struct WorkerRoutes: Sendable {
             case .done:
                 if case .result(let outcome, let stopsWorker) = WorkerPost(frame.body, maxByteCount: call.endpoint.maxResultByteCount) {
                     ends.append(JobStep(id, .finish(worker: call.worker, attempt: frame.attempt, outcome), at: now))
-                    if !core.relays.has(id) { durability = .synced }
+                    if !core.relays.has(id) {
+                        durability = .synced
+                        if let chunk = Self.wholeReply(outcome) { Self.add(chunk, id, call.worker, frame.attempt, now, to: &steps) }
+                    }
                     if stopsWorker { core.drain(call.worker, "it asked to be replaced") }
                 }
             case .json, .text:
@@ -184,6 +187,12 @@ struct WorkerRoutes: Sendable {
             }
             writer.raw("]}")
         }
+    }
+
+    /// A reply in one piece is what `/stream` gives, too. Passed over where the job has chunks.
+    private static func wholeReply(_ outcome: JobOutcome) -> JobChunk? {
+        guard case .completed(let output?) = outcome, output.count > 2, let list = try? JSONValue(parsing: output).array, list.count == 1 else { return nil }
+        return JobChunk(index: 0, form: .json, body: Array(list[0].text.utf8))
     }
 
     /// The output of a job that was streamed is the list of its chunks, those of former workers among them, which only the store has all.
