@@ -175,7 +175,7 @@ let package = Package(
         tests("Quantize", ["CKernels", "Compute", "JSON", "ModelText", "Models", "Progress", "Quantize", "Step", "Tensors", "Tokenizers", "Weights"]),
         tests("Sampling", ["Sampling"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
-        tests("Engine", ["AllocationCounter", "Engine", "Sampling", "Step"]),
+        tests("Engine", ["AllocationCounter", "Engine", "Prometheus", "Sampling", "Step"]),
         tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
         .target(name: "StandInModel", dependencies: ["Engine", "JSON", "OpenAI", "Prometheus", "Sampling", "Server"], path: "Tests/StandInModel", swiftSettings: strict),
         tests(

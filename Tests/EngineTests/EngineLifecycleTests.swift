@@ -1,4 +1,5 @@
 import Engine
+import Prometheus
 import Sampling
 import Step
 import Synchronization

@@ -29,7 +29,8 @@ import WorkerProtocol
         for name in ["c", "d", "e"] { queue.push(job(name)) }
         queue.push(job("back"), toFront: true)
         queue.push(job("c"))
-        #expect(queue.remove(JobID("d")))
+        let isGone = queue.remove(JobID("d"))
+        #expect(isGone)
         #expect(queue.count == 5 && queue.lowPriorityCount == 2)
         var order: [String] = []
         while let next = queue.pop() { order.append(next.id.text) }
@@ -45,7 +46,8 @@ import WorkerProtocol
             _ = queue.pop()
             _ = queue.pop()
         }
-        #expect(queue.count == 0 && queue.pop() == nil)
+        let none = queue.pop()
+        #expect(queue.count == 0 && none == nil)
     }
 
     @Test func aBatchPollGetsNoMoreThanItWants() {

@@ -9,12 +9,12 @@ package import WorkerProtocol
 package final class Dispatcher: Sendable {
     /// A worker's open request for jobs.
     package struct Poll: Sendable {
-        let id: Int
-        let worker: WorkerID
-        let endpoint: EndpointID
+        package let id: Int
+        package let worker: WorkerID
+        package let endpoint: EndpointID
         /// Jobs wanted at most.
-        var wanted: Int
-        let box: Mailbox<PollAnswer>
+        package var wanted: Int
+        package let box: Mailbox<PollAnswer>
     }
 
     package enum PollAnswer: Sendable {
@@ -25,14 +25,14 @@ package final class Dispatcher: Sendable {
 
     /// A job on its way to a worker.
     package struct HandOut: Sendable {
-        var job: Job
+        package var job: Job
         /// JSON text of the job as the worker gets it.
-        var message: [UInt8]
+        package var message: [UInt8]
     }
 
     package struct Match: Sendable {
-        var poll: Poll
-        var jobs: [QueuedJob]
+        package var poll: Poll
+        package var jobs: [QueuedJob]
     }
 
     struct State {
@@ -48,6 +48,8 @@ package final class Dispatcher: Sendable {
     package static let payloadBudget = 64 << 20
 
     let state = Mutex(State())
+
+    package init() {}
 
     // MARK: Queue
 
@@ -235,9 +237,9 @@ package final class Dispatcher: Sendable {
     // MARK: Figures
 
     package struct QueueFigures: Sendable {
-        var inQueue = 0
-        var lowPriority = 0
-        var oldestQueuedAt: Timestamp?
+        package var inQueue = 0
+        package var lowPriority = 0
+        package var oldestQueuedAt: Timestamp?
     }
 
     package func figures(_ endpoint: EndpointID) -> QueueFigures {

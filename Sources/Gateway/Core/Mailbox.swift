@@ -14,6 +14,8 @@ package final class Mailbox<Item: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// - Returns: false if the box is closed: nobody will get the item.
     @discardableResult
     package func put(_ item: Item) -> Bool {

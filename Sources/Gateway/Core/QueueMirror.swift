@@ -6,6 +6,11 @@ package struct QueuedJob: Sendable {
     /// Kept for jobs that came in here while memory allows; else read from the store when the job is handed out.
     package var payload: JobPayload?
 
+    package init(job: Job, payload: JobPayload? = nil) {
+        self.job = job
+        self.payload = payload
+    }
+
     package var id: JobID { job.id }
 }
 
@@ -40,14 +45,16 @@ package struct QueueMirror: Sendable {
         }
     }
 
+    package init() {}
+
     private var normal = Line()
     private var low = Line()
     private var present: [JobID: Bool] = [:]
-    private(set) var payloadByteCount = 0
+    package private(set) var payloadByteCount = 0
 
     /// Waiting jobs.
     package var count: Int { present.count }
-    private(set) var lowPriorityCount = 0
+    package private(set) var lowPriorityCount = 0
     /// When the first job of normal priority entered the queue.
     package var oldestQueuedAt: Timestamp? {
         var place = normal.head

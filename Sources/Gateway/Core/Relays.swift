@@ -31,6 +31,8 @@ package final class Relays: Sendable {
 
     private let state = Mutex<[JobID: Relay]>([:])
 
+    package init() {}
+
     package func open(_ id: JobID, submittedAt: Timestamp = .now) { state.withLock { $0[id] = Relay(submittedAt: submittedAt) } }
     package func close(_ id: JobID) { state.withLock { $0[id] = nil } }
     package func has(_ id: JobID) -> Bool { state.withLock { $0[id] != nil } }
