@@ -215,7 +215,7 @@ class Clients:
         elif self.book.gateway_died(begin, time.time()):
             self.book.counts["streams cut by the gateway's death, right so far" if text else "streams refused while there was no gateway"] += 1
         else:
-            self.book.wrong("broken stream", f"OpenAI stream of plan {plan.number} after {time.time() - begin:.1f} s and {len(text)} characters: {trouble}")
+            self.book.wrong("broken stream", f"OpenAI stream of plan {plan.number} after {time.time() - begin:.1f} s and {len(text)} of {len(plan.text)} characters: {trouble}")
 
     async def openai_plain(self, rng, plan):
         path, body = plan.openai(False)
