@@ -8,6 +8,7 @@ BINARY := .build/release/needletail
 MODELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/needletail/models
 PORT ?= 8000
 GATEWAY_PORT ?= 8080
+SERVICES := (Gateway|Hub|Jobs|Providers|Scaling|Worker|WorkerProtocol)Tests\.
 
 .PHONY: serve serverless test build setup model clients-test fuzz clean help
 
@@ -37,7 +38,10 @@ test:
 	Scripts/default-model.sh .build-tests/release/needletail "$(MODELS)"
 	# The kernels' tests go through the instruction-set levels of the whole process: nothing else may compute meanwhile.
 	$(SWIFT) test $(TESTS) --skip-build --filter CKernelsTests
-	Scripts/with-postgres.sh $(SWIFT) test $(TESTS) --skip-build --skip CKernelsTests
+	# Tests with deadlines apart from those that load the processors or the disk: with both at once the deadlines would say nothing.
+	Scripts/with-postgres.sh $(SWIFT) test $(TESTS) --skip-build --filter StoreTests
+	$(SWIFT) test $(TESTS) --skip-build --filter '$(SERVICES)'
+	$(SWIFT) test $(TESTS) --skip-build --skip CKernelsTests --skip StoreTests --skip '$(SERVICES)'
 	Tests/clients/run.sh .build-tests/release/needletail "$(MODELS)"
 	Scripts/check-manifests.sh
 	Tests/clients/serverless/run.sh .build-tests/release/needletail "$(MODELS)"

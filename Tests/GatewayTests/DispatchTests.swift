@@ -166,9 +166,11 @@ import WorkerProtocol
     @Test func aSecondWorkerGoesOnWhereTheFirstStopped() {
         let relays = Relays()
         #expect(relays.take(id, first, attempt: 1, [chunk(0, tokens: [1])], isPlaced: true) == .elsewhere)
-        relays.open(id)
+        let submitted = Timestamp(milliseconds: 5)
+        relays.open(id, submittedAt: submitted)
         relays.begin(id, first, attempt: 1)
-        #expect(relays.take(id, first, attempt: 1, [chunk(0, tokens: [1]), chunk(1, tokens: [2, 3])], isPlaced: true) == .taken(fresh: [chunk(0, tokens: [1]), chunk(1, tokens: [2, 3])]))
+        let chunks = [chunk(0, tokens: [1]), chunk(1, tokens: [2, 3])]
+        #expect(relays.take(id, first, attempt: 1, chunks, isPlaced: true) == .taken(fresh: chunks, firstFrom: submitted))
         // The post is repeated: its answer was lost.
         #expect(relays.take(id, first, attempt: 1, [chunk(1, tokens: [2, 3])], isPlaced: true) == .taken(fresh: []))
         #expect(relays.canGoOn(id) && relays.resume(id)?.total.tokens == [[1, 2, 3]] && relays.resume(id)?.chunks == 2)

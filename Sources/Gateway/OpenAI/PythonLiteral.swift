@@ -11,7 +11,9 @@ package struct PythonLiteral {
         var reader = PythonLiteral(text: Array(text.utf8))
         guard let value = reader.value(depth: 0) else { return nil }
         reader.skipSpace()
-        return reader.place == reader.text.count ? value : nil
+        // `nil` beside a value would be JSON's null.
+        guard reader.place == reader.text.count else { return .none }
+        return value
     }
 
     private init(text: [UInt8]) { self.text = text }
@@ -42,7 +44,8 @@ package struct PythonLiteral {
             object[key] = value
             skipSpace()
             if take(",") { continue }
-            return take("}") ? .object(object) : nil
+            guard take("}") else { return .none }
+            return .object(object)
         }
     }
 
