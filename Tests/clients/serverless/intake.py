@@ -79,7 +79,7 @@ def by_python(port, method, path, connections, seconds):
 
 def intake(options, gateway, store, name):
     load = by_wrk if options.wrk else by_python
-    raw = gateway.api().on(name)
+    raw, rates = gateway.api().on(name), []
     for connections in options.connections:
         ok, _, wall, p50, p99 = load(gateway.port, "GET", "/ping", connections, 3)
         print(f"{store:9} {connections:4} connections  client's ceiling (GET /ping): {ok / wall:9.0f}/s  p50 {p50:.2f} ms  p99 {p99:.2f} ms")
@@ -97,6 +97,10 @@ def intake(options, gateway, store, name):
         begin = time.perf_counter()
         raw.call("POST", "purge-queue", timeout=300).ok("purge-queue")
         print(f"{'':9} purged {queued} jobs in {time.perf_counter() - begin:.1f} s")
+        rates.append(ok / wall)
+    if min(rates) < rates[0] / 4:
+        print(f"{store:9} SLOWER AND SLOWER: what was purged before weighs on what comes after")
+        options.failed += 1
 
 
 def settled(raw):
