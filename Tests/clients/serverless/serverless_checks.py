@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the acceptance checks of the serverless gateway and worker, with Runpod's published SDK and OpenAI's client.
 
-    serverless_checks.py --binary .build/release/needletail [--only 7,12] [--model PATH] [--jobs 10] [--cycles 10] [--store URL] [--keep]
+    serverless_checks.py --binary .build/release/needletail [--only 7,12] [--model PATH] [--jobs 10] [--cycles 10] [--store sqlite|postgres] [--keep]
 
 Starts one gateway on 127.0.0.1 with an endpoint or more for each check. Checks that measure times run one by one, all others side by side.
 One line a check, then 'N passed, N failed'; exit status 1 if any failed, or if a process is left behind.
@@ -120,7 +120,7 @@ def arguments():
     parser.add_argument("--model", default=default_model(), help="a small generative model with a chat template")
     parser.add_argument("--jobs", type=int, default=10, help="checks side by side")
     parser.add_argument("--cycles", type=int, default=10, help="of check 20; 100 for the whole of it")
-    parser.add_argument("--store", help="the gateway's store; default: SQLite in a folder of its own")
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite", help="in a folder, or a cluster, of its own")
     parser.add_argument("--keep", action="store_true", help="keep the gateway's folder")
     return parser.parse_args()
 
@@ -131,6 +131,7 @@ def main():
     begin = time.monotonic()
     from bench import Bench
     from gateway import Gateway
+    from postgres import Cluster
     from proxy import Proxy
     from receiver import Receiver
     checks, report = collect(only), Report()
@@ -138,7 +139,8 @@ def main():
     for function in checks.values():
         if options.model or not function.model:
             endpoints |= filled(function.endpoints, options.model)
-    gateway = Gateway(options.binary, endpoints, store=options.store, proxy=Proxy(), keys=[LIMITED] if "chunks" in endpoints else [])
+    cluster = Cluster().start() if options.store == "postgres" else None
+    gateway = Gateway(options.binary, endpoints, store=cluster and cluster.url, proxy=Proxy(), keys=[LIMITED] if "chunks" in endpoints else [])
     receiver = Receiver()
     watch(report, gateway)
     try:
@@ -152,6 +154,8 @@ def main():
     finally:
         gateway.kill()
         gateway.sweep()
+        if cluster:
+            cluster.remove()
         if report.counts["FAIL"]:
             print(f"--- end of {gateway.log_path}\n{gateway.tail()}", file=sys.stderr)
         if options.keep or report.counts["FAIL"]:
