@@ -173,10 +173,15 @@ import WorkerProtocol
         #expect(relays.take(id, first, attempt: 1, chunks, isPlaced: true) == .taken(fresh: chunks, firstFrom: submitted))
         // The post is repeated: its answer was lost.
         #expect(relays.take(id, first, attempt: 1, [chunk(1, tokens: [2, 3])], isPlaced: true) == .taken(fresh: []))
+        // The client collects each once; what came through another gateway, and is in the store, joins in order.
+        #expect(relays.collect(id).map(\.index) == [0, 1] && relays.collect(id).isEmpty)
         #expect(relays.canGoOn(id) && relays.resume(id)?.total.tokens == [[1, 2, 3]] && relays.resume(id)?.chunks == 2)
         relays.begin(id, second, attempt: 2)
         #expect(relays.take(id, first, attempt: 1, [chunk(2, tokens: [4])], isPlaced: true) == .fenced)
         #expect(relays.take(id, second, attempt: 2, [chunk(2, tokens: [4])], isPlaced: true) == .taken(fresh: [chunk(2, tokens: [4])]))
+        #expect(relays.takeStored(id, [chunk(4, tokens: [6])]) == .taken(fresh: []))
+        #expect(relays.takeStored(id, (1...3).map { chunk($0, tokens: [Int32($0)]) }) == .taken(fresh: [chunk(3, tokens: [3])]))
+        #expect(relays.collect(id).map(\.index) == [2, 3] && relays.next(id) == 4)
     }
 
     @Test func aWorkerThatDoesNotSayItsTokensCannotBeFollowed() {

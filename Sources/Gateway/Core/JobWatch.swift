@@ -6,8 +6,8 @@ enum JobNotice: Sendable {
     /// Its state or progress is another; it is not over.
     case changed(Job)
     case ended(Job, JobResult)
-    /// New chunks, in order, none left out. Only relays get them; others read the store.
-    case relayed([JobChunk])
+    /// The job's relay has new chunks.
+    case relayed
     /// Something changed that the store knows.
     case poke
 }

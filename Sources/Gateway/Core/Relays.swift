@@ -15,8 +15,23 @@ package final class Relays: Sendable {
         /// Chunks that a worker without numbers has posted in this attempt.
         var posted = 0
         var resume = ResumeState()
+        /// Chunks that the client's task has not collected yet, in order, none left out.
+        var pending: [JobChunk] = []
         /// Whether every chunk so far came with what another worker needs.
         var isResumable = true
+
+        /// - Returns: whether the chunk is the next one.
+        mutating func add(_ chunk: JobChunk) -> Bool {
+            guard chunk.index == next else { return false }
+            next += 1
+            pending.append(chunk)
+            if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
+                resume.add(delta)
+            } else {
+                isResumable = false
+            }
+            return true
+        }
     }
 
     package enum Answer: Sendable, Equatable {
@@ -74,38 +89,35 @@ package final class Relays: Sendable {
                     chunk.index = relay.posted
                     relay.posted += 1
                 }
-                guard chunk.index == relay.next else { continue }
-                relay.next += 1
-                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
-                    relay.resume.add(delta)
-                } else {
-                    relay.isResumable = false
-                }
-                fresh.append(chunk)
+                if relay.add(chunk) { fresh.append(chunk) }
             }
             relays[id] = relay
             return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
         }
     }
 
-    /// Chunks that came through another gateway, read from the store.
-    /// - Returns: index of the first that is missing here.
-    package func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
+    /// Index of the first chunk that is missing here.
+    func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
 
-    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> [JobChunk] {
-        state.withLock { relays in
-            guard var relay = relays[id] else { return [] }
-            let fresh = chunks.filter { $0.index >= relay.next }
-            for chunk in fresh {
-                relay.next = chunk.index + 1
-                if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
-                    relay.resume.add(delta)
-                } else {
-                    relay.isResumable = false
-                }
+    /// Chunks that the store has: it has judged whose they are. Those that do not follow on what is here are left for `next`.
+    func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer {
+        state.withLock { relays -> Answer in
+            guard var relay = relays[id] else { return .elsewhere }
+            var fresh: [JobChunk] = []
+            for chunk in chunks {
+                if relay.add(chunk) { fresh.append(chunk) }
             }
             relays[id] = relay
-            return fresh
+            return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
+        }
+    }
+
+    /// What the client has not been sent yet.
+    func collect(_ id: JobID) -> [JobChunk] {
+        state.withLock { relays in
+            guard let chunks = relays[id]?.pending, !chunks.isEmpty else { return [] }
+            relays[id]?.pending = []
+            return chunks
         }
     }
 }

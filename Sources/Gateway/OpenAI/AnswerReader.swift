@@ -65,30 +65,35 @@ final class AnswerReader: Sendable {
     }
 
     private func sort(_ notices: [JobNotice]) async {
-        var items: [Item] = []
-        var chunks: [JobChunk] = []
+        var end: Item?
+        var mayHaveMore = false
         for notice in notices {
             switch notice {
-            case .relayed(let fresh): chunks += fresh
-            case .changed: continue
-            case .poke:
-                chunks += await stored()
-                if let record = try? await core.store.record(id), record.job.state.isTerminal { items.append(.ended(record.job, record.result)) }
-            case .ended(let job, let result):
-                chunks += await stored()
-                items.append(.ended(job, result))
+            case .relayed, .changed: continue
+            case .poke: mayHaveMore = true
+            case .ended(let job, let result): end = .ended(job, result)
             }
         }
-        if !chunks.isEmpty { items.insert(.chunks(chunks), at: 0) }
+        if mayHaveMore, end == nil, let record = try? await core.store.record(id), record.job.state.isTerminal {
+            end = .ended(record.job, record.result)
+        }
+        // A job's chunks are here or in the store before its end is.
+        if mayHaveMore || end != nil { await fetchStored() }
+        let chunks = core.relays.collect(id)
         state.withLock { state in
-            state.pending += items
-            if !chunks.isEmpty { state.hasSpoken = true }
+            if !chunks.isEmpty {
+                state.hasSpoken = true
+                state.pending.append(.chunks(chunks))
+            }
+            if let end { state.pending.append(end) }
         }
     }
 
     /// Chunks that came through another gateway.
-    private func stored() async -> [JobChunk] {
-        guard core.store.isShared, let next = core.relays.next(id), let chunks = try? await core.store.chunks(id, from: next, limit: 10_000) else { return [] }
-        return core.relays.takeStored(id, chunks)
+    private func fetchStored() async {
+        guard core.store.isShared else { return }
+        while let next = core.relays.next(id), let chunks = try? await core.store.chunks(id, from: next, limit: 1000), !chunks.isEmpty {
+            _ = core.relays.takeStored(id, chunks)
+        }
     }
 }

@@ -120,22 +120,28 @@ struct WorkerRoutes: Sendable {
 
     /// - Returns: whether the worker still has the job.
     private func take(_ id: JobID, _ call: WorkerCall, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) async throws(ClientError) -> Bool {
-        switch core.relays.take(id, call.worker, attempt: attempt, chunks, isPlaced: isPlaced) {
-        case .fenced: return false
-        case .taken(let fresh, let firstFrom):
-            if !fresh.isEmpty {
-                core.watch.tell(id, .relayed(fresh))
-                core.signals.chunks(fresh, of: call.endpoint.id, firstOfJobFrom: firstFrom)
-            }
+        if !core.store.isShared {
             // Alone, the store need not know what is on the client's screen already.
-            if !core.store.isShared { return true }
-        case .elsewhere: break
+            switch core.relays.take(id, call.worker, attempt: attempt, chunks, isPlaced: isPlaced) {
+            case .fenced: return false
+            case .taken(let fresh, let firstFrom):
+                relayed(fresh, firstFrom, id, call.endpoint.id)
+                return true
+            case .elsewhere: break
+            }
         }
         do {
             let verdict = try await core.apply(id, .append(worker: call.worker, attempt: attempt, chunks: chunks, isPlaced: isPlaced), .committed)
-            note(verdict, chunks, isRelayed: core.relays.has(id))
+            note(verdict, id, chunks, isPlaced: isPlaced)
             return !verdict.isRefused && verdict != .unknown
         } catch { throw ClientError(error) }
+    }
+
+    /// Tells the client's task, which is connected here, of its new chunks.
+    private func relayed(_ fresh: [JobChunk], _ firstFrom: Timestamp?, _ id: JobID, _ endpoint: EndpointID) {
+        guard !fresh.isEmpty else { return }
+        core.watch.tell(id, .relayed)
+        core.signals.chunks(fresh, of: endpoint, firstOfJobFrom: firstFrom)
     }
 
     /// Chunks and results of all jobs of our own worker since its last post (`ChunkBatch`).
@@ -164,14 +170,12 @@ struct WorkerRoutes: Sendable {
                 }
             case .json, .text:
                 let chunk = JobChunk(index: frame.index, form: frame.form == .text ? .text : .json, body: frame.body, resume: frame.resume)
-                switch core.relays.take(id, call.worker, attempt: frame.attempt, [chunk], isPlaced: true) {
+                // Where several gateways share the store it comes first: a client must not see what another gateway could not go on from.
+                let answer =
+                    core.store.isShared ? .elsewhere : core.relays.take(id, call.worker, attempt: frame.attempt, [chunk], isPlaced: true)
+                switch answer {
                 case .fenced: gone.append(frame.job)
-                case .taken(let fresh, let firstFrom):
-                    if !fresh.isEmpty {
-                        core.watch.tell(id, .relayed(fresh))
-                        core.signals.chunks(fresh, of: call.endpoint.id, firstOfJobFrom: firstFrom)
-                    }
-                    if core.store.isShared { Self.add(chunk, id, call.worker, frame.attempt, now, to: &steps) }
+                case .taken(let fresh, let firstFrom): relayed(fresh, firstFrom, id, call.endpoint.id)
                 case .elsewhere: Self.add(chunk, id, call.worker, frame.attempt, now, to: &steps)
                 }
             }
@@ -240,7 +244,7 @@ struct WorkerRoutes: Sendable {
             switch step.event {
             case .finish: core.dispatcher.release(step.job, from: worker, isDone: false, at: step.at)
             case .append(_, _, let chunks, _):
-                note(verdict, chunks, isRelayed: core.relays.has(step.job))
+                note(verdict, step.job, chunks, isPlaced: true)
                 if verdict.isRefused || verdict == .unknown { gone.append(step.job.text) }
             default: break
             }
@@ -248,10 +252,15 @@ struct WorkerRoutes: Sendable {
         return gone
     }
 
-    /// Counts chunks that were stored; those of relays were counted on their way.
-    private func note(_ verdict: JobVerdict, _ chunks: [JobChunk], isRelayed: Bool) {
-        guard case .applied(let job) = verdict, !isRelayed else { return }
-        core.signals.chunks(chunks, of: job.endpoint, firstOfJobFrom: job.chunkCount == chunks.count ? job.submittedAt : nil)
+    /// Chunks that the store has taken go on to a client that is connected here.
+    /// - isPlaced: the chunks know their places; otherwise the client's task reads them from the store.
+    private func note(_ verdict: JobVerdict, _ id: JobID, _ chunks: [JobChunk], isPlaced: Bool) {
+        guard !verdict.isRefused, let job = verdict.job else { return }
+        switch core.relays.takeStored(id, isPlaced ? chunks : []) {
+        case .taken(let fresh, let firstFrom): relayed(fresh, firstFrom, id, job.endpoint)
+        case .elsewhere, .fenced:
+            if verdict.isApplied { core.signals.chunks(chunks, of: job.endpoint, firstOfJobFrom: job.chunkCount == chunks.count ? job.submittedAt : nil) }
+        }
     }
 
     // MARK: Stop channel
