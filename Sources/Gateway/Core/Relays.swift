@@ -97,10 +97,10 @@ package final class Relays: Sendable {
     }
 
     /// Index of the first chunk that is missing here.
-    func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
+    package func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
 
     /// Chunks that the store has: it has judged whose they are. Those that do not follow on what is here are left for `next`.
-    func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer {
+    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer {
         state.withLock { relays -> Answer in
             guard var relay = relays[id] else { return .elsewhere }
             var fresh: [JobChunk] = []
@@ -113,7 +113,7 @@ package final class Relays: Sendable {
     }
 
     /// What the client has not been sent yet.
-    func collect(_ id: JobID) -> [JobChunk] {
+    package func collect(_ id: JobID) -> [JobChunk] {
         state.withLock { relays in
             guard let chunks = relays[id]?.pending, !chunks.isEmpty else { return [] }
             relays[id]?.pending = []
