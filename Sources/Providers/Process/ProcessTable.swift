@@ -13,6 +13,8 @@ final class ProcessTable: Sendable {
         /// When it is killed, if it has not ended by then.
         var killAt: ContinuousClock.Instant?
         var wasAsked = false
+        /// When SIGTERM is sent, the first time or again: one that came at a bad moment must not cost the whole grace.
+        var termAt: ContinuousClock.Instant?
         var wasKilled = false
         var exit: ProcessExit?
     }
@@ -25,6 +27,7 @@ final class ProcessTable: Sendable {
     }
 
     static let tickMicroseconds: UInt32 = 50_000
+    static let termInterval = Duration.seconds(3)
 
     private let state = Mutex(State())
     private let logs: WorkerLogs
@@ -55,7 +58,10 @@ final class ProcessTable: Sendable {
             let deadline = ContinuousClock.now + .seconds(max(0, graceSeconds))
             state.processes[handle]?.killAt = min(watched.killAt ?? deadline, deadline)
             state.processes[handle]?.wasAsked = true
-            if graceSeconds > 0, !watched.wasAsked, watched.process.isAlive { kill(watched.process.pid, SIGTERM) }
+            if graceSeconds > 0, !watched.wasAsked {
+                if watched.process.isAlive { kill(watched.process.pid, SIGTERM) }
+                state.processes[handle]?.termAt = ContinuousClock.now + Self.termInterval
+            }
         }
     }
 
@@ -99,6 +105,9 @@ final class ProcessTable: Sendable {
             if let killAt = watched.killAt, killAt <= now {
                 watched.wasKilled = true
                 if kill(-pid, SIGKILL) != 0 { kill(pid, SIGKILL) }
+            } else if let termAt = watched.termAt, termAt <= now {
+                watched.termAt = now + termInterval
+                kill(pid, SIGTERM)
             }
             return
         }
@@ -106,10 +115,10 @@ final class ProcessTable: Sendable {
             // A zombie holds its id and its group's, so this hits what it left behind and nobody else.
             kill(-pid, SIGKILL)
             var status: Int32 = 0
-            if waitpid(pid, &status, WNOHANG) == pid {
-                watched.exit = ProcessExit(waitStatus: status, wasAsked: watched.wasAsked, wasKilled: watched.wasKilled)
-                return
-            }
+            let reaped = waitpid(pid, &status, WNOHANG)
+            if reaped == pid { watched.exit = ProcessExit(waitStatus: status, wasAsked: watched.wasAsked, wasKilled: watched.wasKilled) }
+            // 0: its other threads are still ending. -1: it is another's child, and over.
+            if reaped >= 0 { return }
         } else if entry == nil, ProcessEntry.hasMembers(session: pid) {
             // Not our child, reaped by init. An id is not given out again while a session bears it: these are its leftovers.
             kill(-pid, SIGKILL)
