@@ -44,6 +44,13 @@ class Http:
             await asyncio.sleep(0.3)
 
 
+def apart(found, wanted):
+    """Where two texts part, with a little around it."""
+    place = next((n for n, (a, b) in enumerate(zip(found, wanted)) if a != b), min(len(found), len(wanted)))
+    start = max(0, place - 30)
+    return f"{len(found)} and {len(wanted)} characters, from {place}: {found[start:place + 50]!r} instead of {wanted[start:place + 50]!r}"
+
+
 class Accepted:
     """A job that was answered with 200: from then on it is owed a result."""
 
@@ -134,7 +141,7 @@ class Clients:
         if answer["status"] != "COMPLETED":
             self.book.wrong("lost", f"{one.kind} {one.job}: {answer}")
         elif native_text(answer["output"]) != one.plan.text:
-            self.book.wrong("text", f"{one.kind} {one.job}: {native_text(answer['output'])!r} instead of {one.plan.text!r}")
+            self.book.wrong("text", f"{one.kind} {one.job}: {apart(native_text(answer['output']), one.plan.text)}")
         else:
             self.book.right("completed with the right text")
         self.book.counts["retries"] += answer.get("retries", 0)
@@ -170,12 +177,12 @@ class Clients:
                 next_index = item["index"] + 1
                 texts.append(native_text([item["output"]]))
             if not plan.text.startswith("".join(texts)):
-                return self.book.wrong("stream", f"replay {one.job}: {''.join(texts)!r} is no beginning of {plan.text!r}")
+                return self.book.wrong("stream", f"replay {one.job}: {apart(''.join(texts), plan.text)}")
             if answer["status"] in TERMINAL and not answer["stream"]:
                 break
         await self.ended(one)
         if "".join(texts) != plan.text:
-            self.book.wrong("stream", f"replay {one.job}: {''.join(texts)!r} instead of {plan.text!r}")
+            self.book.wrong("stream", f"replay {one.job}: {apart(''.join(texts), plan.text)}")
         else:
             self.book.right("streams right to the end")
 
@@ -209,7 +216,7 @@ class Clients:
 
     def judge(self, plan, text, done, begin, trouble):
         if not plan.text.startswith(text) or (done and text != plan.text):
-            self.book.wrong("stream", f"OpenAI stream of plan {plan.number}: {text!r} for {plan.text!r}")
+            self.book.wrong("stream", f"OpenAI stream of plan {plan.number}: {apart(text, plan.text)}")
         elif done and not trouble:
             self.book.right("streams right to the end")
         elif self.book.gateway_died(begin, time.time()):
@@ -234,7 +241,7 @@ class Clients:
         elif status != 200:
             self.book.wrong("lost", f"OpenAI request of plan {plan.number}: HTTP {status}: {answer}")
         elif openai_text(answer) != plan.text:
-            self.book.wrong("text", f"OpenAI request of plan {plan.number}: {openai_text(answer)!r} instead of {plan.text!r}")
+            self.book.wrong("text", f"OpenAI request of plan {plan.number}: {apart(openai_text(answer), plan.text)}")
         else:
             self.book.right("completed with the right text")
 

@@ -73,7 +73,7 @@ def run(number, function, bench, report):
     try:
         if function.model and not bench.options.model:
             raise Skip("needs --model")
-        report.line("ok", number, name, *ended(begin, function(bench) or ""))
+        report.line("ok", number, name, *ended(begin, (function(bench) or "").split("\n")[0][:160]))
     except Skip as skip:
         report.line("skip", number, name, *ended(begin, str(skip)))
     except Failed as failure:
@@ -147,7 +147,8 @@ def main():
         gateway.start()
         os.environ["RUNPOD_ENDPOINT_BASE_URL"] = gateway.base + "/v2"
         import runpod                                   # reads the address when it is imported
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        for name in ("httpx", "httpx2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         assert runpod.endpoint_url_base == gateway.base + "/v2"
         run_all(checks, lambda: Bench(gateway, gateway.proxy, receiver, options), report, options.jobs)
         after(gateway, report)
