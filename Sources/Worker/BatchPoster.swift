@@ -116,6 +116,8 @@ final class BatchPoster: Sendable {
     /// Posts until `close`, and then what is left.
     func run() async {
         while let entries = await take() {
+            // A result that nobody wants any more is as good as posted.
+            for entry in entries where entry.isDiscarded && entry.partial == nil { table.end(entry.serial) }
             let live = entries.filter { !$0.isDiscarded }
             guard !live.isEmpty else { continue }
             var writer = JSONWriter(capacity: 4096)

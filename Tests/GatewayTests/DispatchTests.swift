@@ -50,6 +50,21 @@ import WorkerProtocol
         #expect(queue.count == 0 && none == nil)
     }
 
+    @Test func aPurgedQueueLeavesNothingBehind() {
+        var queue = QueueMirror()
+        let payload = JobPayload(input: Array(repeating: 0x20, count: 100))
+        for name in 0..<1000 { queue.push(QueuedJob(job: job("\(name)").job, payload: payload)) }
+        #expect(queue.payloadByteCount == 100_000)
+        // From the back, so that every place but the last waits for those before it.
+        for name in (1..<1000).reversed() { queue.remove(JobID("\(name)")) }
+        #expect(queue.payloadByteCount == 100 && queue.oldestQueuedAt != nil)
+        queue.remove(JobID("0"))
+        #expect(queue.payloadByteCount == 0 && queue.count == 0 && queue.oldestQueuedAt == nil)
+        queue.push(job("next"))
+        let next = queue.pop()
+        #expect(next?.id == JobID("next"))
+    }
+
     @Test func aBatchPollGetsNoMoreThanItWants() {
         let dispatcher = Dispatcher()
         for name in 0..<5 { #expect(dispatcher.enqueue(job("\(name)")).isEmpty) }

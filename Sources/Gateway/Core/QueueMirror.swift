@@ -31,16 +31,28 @@ package struct QueueMirror: Sendable {
             }
         }
 
+        /// Lets go of places at the front whose jobs are gone.
+        mutating func dropFront(while isGone: (JobID) -> Bool) {
+            while head < jobs.count, isGone(jobs[head].id) {
+                jobs[head].payload = nil
+                head += 1
+            }
+            compact()
+        }
+
+        private mutating func compact() {
+            guard head > 64, head * 2 > jobs.count else { return }
+            jobs.removeFirst(head)
+            head = 0
+        }
+
         mutating func pop() -> QueuedJob? {
             guard head < jobs.count else { return nil }
             let job = jobs[head]
             // The place keeps the bytes alive otherwise.
             jobs[head].payload = nil
             head += 1
-            if head > 64, head * 2 > jobs.count {
-                jobs.removeFirst(head)
-                head = 0
-            }
+            compact()
             return job
         }
     }
@@ -49,7 +61,13 @@ package struct QueueMirror: Sendable {
 
     private var normal = Line()
     private var low = Line()
-    private var present: [JobID: Bool] = [:]
+    /// What is known of each waiting job besides its place.
+    private struct Waiting {
+        var isLow: Bool
+        var payloadByteCount: Int
+    }
+
+    private var present: [JobID: Waiting] = [:]
     package private(set) var payloadByteCount = 0
 
     /// Waiting jobs.
@@ -57,12 +75,8 @@ package struct QueueMirror: Sendable {
     package private(set) var lowPriorityCount = 0
     /// When the first job of normal priority entered the queue.
     package var oldestQueuedAt: Timestamp? {
-        var place = normal.head
-        while place < normal.jobs.count {
-            if present[normal.jobs[place].id] != nil { return normal.jobs[place].job.queuedAt }
-            place += 1
-        }
-        return nil
+        // `remove` leaves no gone job at the front.
+        normal.head < normal.jobs.count ? normal.jobs[normal.head].job.queuedAt : nil
     }
 
     package func contains(_ id: JobID) -> Bool { present[id] != nil }
@@ -71,25 +85,28 @@ package struct QueueMirror: Sendable {
     package mutating func push(_ job: QueuedJob, toFront: Bool = false) {
         guard present[job.id] == nil else { return }
         let isLow = job.job.policy.lowPriority
-        present[job.id] = isLow
+        let byteCount = job.payload?.input.count ?? 0
+        present[job.id] = Waiting(isLow: isLow, payloadByteCount: byteCount)
         if isLow { lowPriorityCount += 1 }
-        payloadByteCount += job.payload?.input.count ?? 0
+        payloadByteCount += byteCount
         if isLow { low.push(job, toFront: toFront) } else { normal.push(job, toFront: toFront) }
     }
 
     package mutating func pop() -> QueuedJob? {
         while let job = normal.pop() ?? low.pop() {
-            payloadByteCount -= job.payload?.input.count ?? 0
             if remove(job.id) { return job }
         }
         return nil
     }
 
-    /// The job waits no more. Its place in line goes when its turn comes.
+    /// The job waits no more. Its place in line goes when those before it have gone.
     @discardableResult
     package mutating func remove(_ id: JobID) -> Bool {
-        guard let isLow = present.removeValue(forKey: id) else { return false }
-        if isLow { lowPriorityCount -= 1 }
+        guard let waiting = present.removeValue(forKey: id) else { return false }
+        if waiting.isLow { lowPriorityCount -= 1 }
+        payloadByteCount -= waiting.payloadByteCount
+        let present = present
+        if waiting.isLow { low.dropFront { present[$0] == nil } } else { normal.dropFront { present[$0] == nil } }
         return true
     }
 
