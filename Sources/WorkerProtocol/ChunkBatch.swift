@@ -6,7 +6,7 @@ package import JSON
 /// offers it (`X-Needletail-Batch: 1` on the answer to a take). Each entry is a line of JSON, `length` bytes and a line feed:
 ///
 ///     {"job":"…","attempt":1,"index":7,"form":"text","resume":{…},"length":42}\n<42 bytes>\n
-///     {"job":"…","attempt":1,"form":"done","stream":true,"length":13}\n{"output":[]}\n
+///     {"job":"…","attempt":1,"form":"done","length":13}\n{"output":[]}\n
 ///
 /// The answer is 200 with `{"gone":["job id",…]}`: jobs that the worker no longer has and should stop. Entries are applied in order, and again
 /// without harm if the post is repeated.
