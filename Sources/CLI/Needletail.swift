@@ -17,8 +17,8 @@ package struct Needletail: AsyncParsableCommand {
             """,
         version: "needletail \(Version.text)",
         subcommands: [
-            Serve.self, GatewayCommand.self, WorkerCommand.self, Chat.self, Generate.self, Bench.self, Verify.self, Download.self, Inspect.self, Plan.self,
-            QuantizeCommand.self, PerplexityCommand.self, VersionCommand.self,
+            Serve.self, GatewayCommand.self, GatewayKey.self, WorkerCommand.self, Chat.self, Generate.self, Bench.self, Verify.self, Download.self, Inspect.self,
+            Plan.self, QuantizeCommand.self, PerplexityCommand.self, VersionCommand.self,
         ])
 
     package init() {}

@@ -89,10 +89,9 @@ package final class GatewayServer: Sendable {
 
     // MARK: Running
 
-    /// Serves until SIGTERM or SIGINT, or the task's cancellation: then no more jobs are accepted or handed out, running ones get their time, workers
-    /// that it started are stopped.
+    /// Serves until SIGTERM or SIGINT: then no more jobs are accepted or handed out, running ones get their time, workers that it started are stopped.
     /// - Parameter onListening: called once with the port in use.
-    package func run(handlesSignals: Bool = true, onListening: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
+    package func run(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
         if let problem = await reload(readsFile: false) { throw DefinitionError(problem) }
         core.signals.reloader.withLock { reloader in reloader = { [weak self] in await self?.reload(readsFile: true) } }
         core.dispatcher.setMaxConcurrency(limits())
@@ -117,7 +116,7 @@ package final class GatewayServer: Sendable {
                 guard let exits = wiring.workerExits else { return }
                 for await _ in exits { core.signals.wake() }
             }
-            try await serve(handlesSignals: handlesSignals) { port in
+            try await serve { port in
                 self.portBox.port = port
                 await onListening(port)
                 ready.continuation.finish()
@@ -128,18 +127,29 @@ package final class GatewayServer: Sendable {
         try await group.shutdownGracefully()
     }
 
-    private func serve(handlesSignals: Bool, onListening: @escaping @Sendable (Int) async -> Void) async throws {
-        var quiet = logger
-        quiet.logLevel = max(.warning, logger.logLevel)
-        let application = try application(quiet, onListening)
-        var services = ServiceGroupConfiguration(
-            services: [.init(service: GatewayService(application: application, gateway: self))],
-            gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: quiet)
-        services.maximumGracefulShutdownDuration = .seconds(configuration.shutdownGrace + 10)
-        try await ServiceGroup(configuration: services).run()
+    private func serve(_ onListening: @escaping @Sendable (Int) async -> Void) async throws {
+        // Closing what is closing already is no error worth a line.
+        var silent = logger
+        silent.logLevel = .critical
+        var services = ServiceGroupConfiguration(services: [.init(service: try application(silent, onListening))], logger: silent)
+        // What is left by then are clients that do not go.
+        services.maximumGracefulShutdownDuration = .seconds(10)
+        let server = ServiceGroup(configuration: services)
+        async let _: Void = stopOnSignal(server)
+        try await server.run()
     }
 
-    private func application(_ quiet: Logger, _ onListening: @escaping @Sendable (Int) async -> Void) throws -> Application<GatewayResponder> {
+    /// Workers first, then the server: their results have to come in. The service group knows of the signal only afterwards.
+    private func stopOnSignal(_ server: ServiceGroup) async {
+        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+            logger.info("\(signal): shutting down")
+            await beginShutdown()
+            await server.triggerGracefulShutdown()
+            return
+        }
+    }
+
+    private func application(_ silent: Logger, _ onListening: @escaping @Sendable (Int) async -> Void) throws -> Application<GatewayResponder> {
         let limits = RequestLimits()
         let client = ClientRoutes(core: core, limits: limits)
         let responder = GatewayResponder(
@@ -158,9 +168,6 @@ package final class GatewayServer: Sendable {
         }
         let host = configuration.host
         let logger = logger
-        // It calls connections that end while it shuts down errors.
-        var silent = quiet
-        silent.logLevel = .critical
         let scheme = configuration.certificateFile == nil ? "http" : "https"
         return Application(
             responder: responder, server: server,
@@ -267,39 +274,9 @@ package final class GatewayServer: Sendable {
     // MARK: Shutdown
 
     /// No more jobs go out; workers end; held requests are answered.
-    fileprivate func beginShutdown() async {
+    private func beginShutdown() async {
         core.isStopping.withLock { $0 = true }
         for seat in core.dispatcher.seats() { core.dispatcher.dismissPolls(of: seat.record.id) }
         if isLeader.withLock({ $0 }) { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
-    }
-}
-
-/// Stops the workers before the server: their results have to come in.
-private struct GatewayService: Service {
-    let application: Application<GatewayResponder>
-    let gateway: GatewayServer
-
-    func run() async throws {
-        let (stopping, stop) = AsyncStream<Void>.makeStream()
-        try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                // Closing what is closing already is no error worth a line.
-                var quiet = application.logger
-                quiet.logLevel = .critical
-                let inner = ServiceGroup(configuration: .init(services: [.init(service: application)], logger: quiet))
-                tasks.addTask { try await inner.run() }
-                tasks.addTask {
-                    for await _ in stopping {}
-                    if Task.isCancelled { return }
-                    await gateway.beginShutdown()
-                    await inner.triggerGracefulShutdown()
-                }
-                try await tasks.next()
-                stop.finish()
-                tasks.cancelAll()
-            }
-        } onGracefulShutdown: {
-            stop.finish()
-        }
     }
 }

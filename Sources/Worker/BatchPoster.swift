@@ -171,6 +171,8 @@ final class BatchPoster: Sendable {
                 }
                 if ready { continuation.resume() }
             }
+            // Behind the other jobs' tasks, which the same step of the engine has woken: one post carries the whole step.
+            await Task.yield()
         }
     }
 

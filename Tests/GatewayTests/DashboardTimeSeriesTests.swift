@@ -41,8 +41,8 @@ import Testing
     @Test func ratesAndLevels() {
         let series = TimeSeries()
         for second in 0..<10 {
-            series.recordTokens(100, at: start + second * 1000)
-            series.recordChunks(3, at: start + second * 1000 + 500)
+            series.recordChunks(1, tokens: 100, at: start + second * 1000)
+            series.recordChunks(2, tokens: 0, at: start + second * 1000 + 500)
         }
         series.recordEnd(.completed, at: start)
         series.recordEnd(.failed, at: start)
@@ -60,21 +60,21 @@ import Testing
 
     @Test func oldSecondsFallOut() {
         let series = TimeSeries()
-        series.recordTokens(50, at: start)
+        series.recordChunks(1, tokens: 50, at: start)
         series.recordQueueDelay(milliseconds: 10, at: start)
         #expect(series.points(now: start + 894_000).tokensPerSecond.contains(10))
         let later = series.points(now: start + 900_000)
         #expect(later.tokensPerSecond.allSatisfy { $0 == 0 } && later.queueDelayP50.allSatisfy { $0 == nil })
         // The same row again, 15 minutes on: nothing of the old is left in it.
-        series.recordTokens(5, at: start + 900_000)
+        series.recordChunks(1, tokens: 5, at: start + 900_000)
         #expect(series.points(now: start + 900_000).tokensPerSecond.last == 1)
         #expect(series.points(now: start + 900_000).queueDelayP50.last == .some(nil))
     }
 
     @Test func clocksThatGoBackAreBorne() {
         let series = TimeSeries()
-        series.recordTokens(50, at: start)
-        series.recordTokens(5, at: start + -900_000 * 4)
+        series.recordChunks(1, tokens: 50, at: start)
+        series.recordChunks(1, tokens: 5, at: start + -900_000 * 4)
         #expect(series.points(now: start + -900_000 * 4).tokensPerSecond.last == 1)
     }
 
@@ -93,7 +93,7 @@ import Testing
         let series = TimeSeries()
         await withDiscardingTaskGroup { group in
             for _ in 0..<8 {
-                group.addTask { for _ in 0..<1000 { series.recordChunks(1, at: Timestamp(milliseconds: 1_800_000_000_000)) } }
+                group.addTask { for _ in 0..<1000 { series.recordChunks(1, tokens: 0, at: Timestamp(milliseconds: 1_800_000_000_000)) } }
             }
         }
         #expect(series.points(step: 1, now: start).chunksPerSecond.last == 8000)

@@ -71,7 +71,7 @@ package struct GatewayConfiguration: Sendable {
     package func check() throws(DefinitionError) {
         guard isLoopback || keys.contains(where: { $0.role == .client }) else {
             throw DefinitionError(
-                "the gateway would listen on \(host) without a key that protects it: add one under 'keys' (needletail gateway-key makes one), or listen on 127.0.0.1")
+                "the gateway would listen on \(host) without a key that protects it: add one under 'keys' (needletail gateway-key NAME makes one), or listen on 127.0.0.1")
         }
     }
 }

@@ -41,15 +41,13 @@ final class GatewaySignals: Sendable {
         series(job.endpoint).recordQueueDelay(milliseconds: delay, at: now)
     }
 
-    /// - first: when the job was submitted, if these are its first chunks.
-    func chunks(_ chunks: [JobChunk], of endpoint: EndpointID, firstOfJobFrom first: Timestamp?) {
+    func chunks(_ arrivals: ChunkArrivals, of endpoint: EndpointID) {
+        guard arrivals.chunkCount > 0 else { return }
         let now = Timestamp.now
-        let tokens = chunks.reduce(0) { $0 + $1.tokenCount }
-        metrics.chunks(endpoint, chunks.count, tokens: tokens)
+        metrics.chunks(endpoint, arrivals.chunkCount, tokens: arrivals.tokenCount)
         let series = series(endpoint)
-        series.recordChunks(chunks.count, at: now)
-        if tokens > 0 { series.recordTokens(tokens, at: now) }
-        if let first {
+        series.recordChunks(arrivals.chunkCount, tokens: arrivals.tokenCount, at: now)
+        for first in arrivals.firsts {
             metrics.firstToken(endpoint, afterMilliseconds: max(0, now - first))
             series.recordFirstToken(milliseconds: max(0, now - first), at: now)
         }
@@ -72,6 +70,20 @@ final class GatewaySignals: Sendable {
     func ready(_ record: WorkerRecord) {
         metrics.workerReady(record.endpoint, afterMilliseconds: max(0, (record.readyAt ?? .now) - record.startedAt))
         demand.put(record.endpoint)
+    }
+}
+
+/// New chunks of an endpoint's jobs, counted.
+struct ChunkArrivals {
+    private(set) var chunkCount = 0
+    private(set) var tokenCount = 0
+    /// When those jobs were submitted whose first chunks are among these.
+    private(set) var firsts: [Timestamp] = []
+
+    mutating func add(_ chunks: [JobChunk], firstOfJobFrom first: Timestamp?) {
+        chunkCount += chunks.count
+        tokenCount += chunks.reduce(0) { $0 + $1.tokenCount }
+        if let first { firsts.append(first) }
     }
 }
 

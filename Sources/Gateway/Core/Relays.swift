@@ -15,6 +15,8 @@ package final class Relays: Sendable {
         /// Chunks that a worker without numbers has posted in this attempt.
         var posted = 0
         var resume = ResumeState()
+        /// Deltas not yet added to `resume`, a line of JSON each: most streams are never continued.
+        var unread: [UInt8] = []
         /// Chunks that the client's task has not collected yet, in order, none left out.
         var pending: [JobChunk] = []
         /// Whether every chunk so far came with what another worker needs.
@@ -25,12 +27,21 @@ package final class Relays: Sendable {
             guard chunk.index == next else { return false }
             next += 1
             pending.append(chunk)
-            if let delta = chunk.resume.flatMap({ try? JSONValue(parsing: $0) }).flatMap(ResumeDelta.init) {
-                resume.add(delta)
+            if let delta = chunk.resume {
+                unread += delta
+                unread.append(UInt8(ascii: "\n"))
             } else {
                 isResumable = false
             }
             return true
+        }
+
+        /// Adds what came since to `resume`.
+        mutating func read() {
+            for line in unread.split(separator: UInt8(ascii: "\n")) {
+                if let delta = (try? JSONValue(parsing: Array(line))).flatMap(ResumeDelta.init) { resume.add(delta) } else { isResumable = false }
+            }
+            unread = []
         }
     }
 
@@ -65,6 +76,7 @@ package final class Relays: Sendable {
     /// Where the job stands, for the next worker; nil: at the beginning.
     package func resume(_ id: JobID) -> ResumeState? {
         state.withLock { relays in
+            relays[id]?.read()
             guard let relay = relays[id], relay.next > 0, relay.isResumable else { return nil }
             return relay.resume
         }
@@ -73,6 +85,7 @@ package final class Relays: Sendable {
     /// Whether another worker could go on where this one stopped without the client noticing.
     package func canGoOn(_ id: JobID) -> Bool {
         state.withLock { relays in
+            relays[id]?.read()
             guard let relay = relays[id] else { return true }
             return relay.next == 0 || relay.isResumable
         }

@@ -26,17 +26,11 @@ package final class TimeSeries: Sendable {
         }
     }
 
-    package func recordTokens(_ count: Int, at now: Timestamp = .now) {
-        ring.withLock { ring in
-            let slot = ring.slot(now)
-            ring.rows[slot].tokens += count
-        }
-    }
-
-    package func recordChunks(_ count: Int, at now: Timestamp = .now) {
+    package func recordChunks(_ count: Int, tokens: Int, at now: Timestamp = .now) {
         ring.withLock { ring in
             let slot = ring.slot(now)
             ring.rows[slot].chunks += count
+            ring.rows[slot].tokens += tokens
         }
     }
 
