@@ -64,8 +64,8 @@ package final class GatewayServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads ?? max(1, min(4, System.coreCount / 2)))
         let endpoints = EndpointShelf()
         endpoints.setFile(configuration.endpoints)
-        core = GatewayCore(store: store, endpoints: endpoints, signals: GatewaySignals(), logger: logger)
         let keys = KeyRing(configured: configuration.keys)
+        core = GatewayCore(store: store, endpoints: endpoints, keys: keys, signals: GatewaySignals(), logger: logger)
         gate = Gatekeeper(keys: keys, limits: configuration.rateLimits, isOpen: configuration.needsNoKeys)
         let scheme = configuration.certificateFile == nil ? "http" : "https"
         let host = ["0.0.0.0", "::", ""].contains(configuration.host) ? "127.0.0.1" : configuration.host
@@ -144,6 +144,8 @@ package final class GatewayServer: Sendable {
         for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
             logger.info("\(signal): shutting down")
             await beginShutdown()
+            core.isClosing.withLock { $0 = true }
+            core.watch.tellEverybody()
             await server.triggerGracefulShutdown()
             return
         }

@@ -14,12 +14,17 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private let idleTimeout: TimeAmount
     private let bodyTimeout: TimeAmount
     private let maxBodyBytes: Int
+    /// When a body that comes drop by drop has taken too long as a whole.
+    private var bodyDeadline = NIODeadline.now()
     private var timer: Scheduled<Void>?
     /// Runs while the client does not read what is sent to it.
     private var writeTimer: Scheduled<Void>?
     /// Requests whose head came in and whose reply is not finished.
     private var open = 0
 
+    /// - Parameters:
+    ///   - idleTimeout: between requests, and of a client that does not read.
+    ///   - bodyTimeout: of a client that sends nothing of a body that it announced; ten times that for the whole of it.
     package init(idleTimeout: TimeAmount, bodyTimeout: TimeAmount, maxBodyBytes: Int) {
         self.idleTimeout = idleTimeout
         self.bodyTimeout = bodyTimeout
@@ -58,13 +63,14 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         switch unwrapInboundIn(data) {
         case .head(let head):
             open += 1
+            bodyDeadline = .now() + bodyTimeout * 10
             closeUnlessStopped(after: bodyTimeout, context)
             if head.headerFields[.expect]?.lowercased() == "100-continue",
                 (head.headerFields[.contentLength].flatMap { Int($0) } ?? 0) <= maxBodyBytes
             {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
-        case .body: break
+        case .body: closeUnlessStopped(after: min(bodyTimeout, max(.zero, bodyDeadline - .now())), context)
         case .end:
             if open > 0 { timer?.cancel() } else { closeUnlessStopped(after: idleTimeout, context) }
         }

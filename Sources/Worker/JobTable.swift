@@ -7,6 +7,8 @@ final class JobTable: Sendable {
 
     private struct Entry {
         var job: String
+        /// Number of the hand-out; nil where the platform numbers none.
+        var attempt: Int?
         var task: Task<Void, Never>?
         /// Whether it still counts against the capacity; its result may be on the way.
         var holdsSlot = true
@@ -59,13 +61,15 @@ final class JobTable: Sendable {
         }
     }
 
-    /// Runs a job in a task of its own, as it must be possible to stop it alone. A former run of the same job is stopped first.
-    func start(_ job: String, _ body: @escaping @Sendable (Serial) async -> Void) {
+    /// Runs a job in a task of its own, as it must be possible to stop it alone. A former run of the same job is stopped first; a hand-out that
+    /// comes a second time is passed over, as two runs under one number could not be told apart.
+    func start(_ job: String, attempt: Int?, _ body: @escaping @Sendable (Serial) async -> Void) {
         let former = state.withLock { state in state.entries.filter { $0.value.job == job } }
+        if let attempt, former.values.contains(where: { $0.attempt == attempt && !$0.isStopped }) { return }
         for serial in former.keys { stop(serial) }
         let serial = state.withLock { state in
             state.nextSerial += 1
-            state.entries[state.nextSerial] = Entry(job: job)
+            state.entries[state.nextSerial] = Entry(job: job, attempt: attempt)
             return state.nextSerial
         }
         let task = Task {

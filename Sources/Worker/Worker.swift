@@ -166,7 +166,7 @@ package struct Worker: Sendable {
 
     private func start(_ message: JobMessage, _ client: GatewayClient, _ poster: BatchPoster?, _ notices: OneTimeNotices) {
         logger.debug("started", metadata: ["request_id": "\(message.id)"])
-        table.start(message.id) { serial in
+        table.start(message.id, attempt: message.attempt) { serial in
             if let poster {
                 await batched(message, serial, poster, notices)
             } else {

@@ -74,6 +74,78 @@ import WorkerProtocol
         #expect(dispatcher.figures(endpoint).inQueue == 2)
     }
 
+    @Test func aMatchedJobIsHeldBeforeTheStoreHasSaidSo() {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        _ = dispatcher.openPoll(id, endpoint, wanted: 2)
+        var taken = job("a").job
+        #expect(dispatcher.enqueue(job("a")).count == 1)
+        // Neither idle nor unknown to a cancel.
+        #expect(dispatcher.holders(of: taken.id, endpoint) == [id] && dispatcher.seat(id)?.held[taken.id]?.isTaken == false)
+        taken.attempt = 1
+        let isConfirmed = dispatcher.confirm(taken, for: id, at: .now)
+        #expect(isConfirmed && dispatcher.seat(id)?.held[taken.id]?.isTaken == true && dispatcher.isHeld(taken, by: id))
+        // Called off in the meantime: it must not go out.
+        _ = dispatcher.openPoll(id, endpoint, wanted: 2)
+        var late = job("b").job
+        #expect(dispatcher.enqueue(job("b")).count == 1)
+        dispatcher.release(late.id, from: id, isDone: false, at: .now)
+        late.attempt = 1
+        let isLate = dispatcher.confirm(late, for: id, at: .now)
+        #expect(!isLate && dispatcher.holders(of: late.id, endpoint).isEmpty)
+    }
+
+    @Test func whatHappensDuringAReadingOfTheQueueCounts() {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        for name in ["gone", "cancelled", "stale"] { _ = dispatcher.enqueue(job(name)) }
+        let read = dispatcher.beginRead()
+        // The store is asked now: it has all three. Meanwhile one is handed out, one is cancelled, one comes.
+        let matches = dispatcher.openPoll(id, endpoint, wanted: 1)?.matches
+        #expect(matches?.first?.jobs.map(\.id.text) == ["gone"])
+        dispatcher.dequeue(JobID("cancelled"), endpoint)
+        _ = dispatcher.enqueue(job("new"))
+        let found = ["gone", "cancelled"].map { job($0).job }
+        #expect(dispatcher.resynchronise(endpoint, found, isComplete: true, read: read).isEmpty)
+        // Nothing comes a second time, nothing that came is forgotten; what the store does not have is.
+        let rest = dispatcher.openPoll(id, endpoint, wanted: 9)?.matches.first?.jobs.map(\.id.text)
+        #expect(rest == ["new"])
+        // A reading that nothing interferes with is taken as it is.
+        let next = dispatcher.beginRead()
+        #expect(dispatcher.resynchronise(endpoint, [job("x").job, job("y").job], isComplete: true, read: next).isEmpty)
+        #expect(dispatcher.figures(endpoint).inQueue == 2)
+    }
+
+    @Test func aJobThatWaitsAgainIsNobodysAnyMore() {
+        let dispatcher = Dispatcher()
+        let (first, second) = (worker("1", in: dispatcher), worker("2", in: dispatcher))
+        var job = job("a").job
+        job.attempt = 1
+        dispatcher.assign(job, to: first, at: .now)
+        dispatcher.release(formerAttemptsOf: job, at: .now)
+        #expect(dispatcher.holders(of: job.id, endpoint).isEmpty)
+        var next = job
+        next.attempt = 2
+        dispatcher.assign(next, to: second, at: .now)
+        dispatcher.release(formerAttemptsOf: job, at: .now)
+        #expect(dispatcher.holders(of: job.id, endpoint) == [second])
+    }
+
+    @Test func aStopThatComesAsTheAnswerGoesIsKept() async {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        let (_, box) = dispatcher.openStopPoll(id)
+        box.put([JobID("late")])
+        dispatcher.closeStopPoll(id, box)
+        dispatcher.stop(JobID("later"), on: id)
+        #expect(dispatcher.openStopPoll(id).stops == [JobID("late"), JobID("later")])
+        // The box is closed, but still known: as between a hang-up and its handling.
+        let (_, closed) = dispatcher.openStopPoll(id)
+        closed.close()
+        dispatcher.stop(JobID("x"), on: id)
+        #expect(dispatcher.openStopPoll(id).stops == [JobID("x")])
+    }
+
     @Test func theLeastBusyWorkerIsChosen() {
         let dispatcher = Dispatcher()
         let (busy, idle) = (worker("busy", in: dispatcher), worker("idle", in: dispatcher))

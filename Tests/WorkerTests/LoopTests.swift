@@ -119,6 +119,24 @@ import WorkerProtocol
         }
     }
 
+    @Test func aHandOutThatComesTwiceIsRunOnce() async throws {
+        let generator = FakeGenerator { _ in .hang(after: FakeText.ids("Hello")) }
+        try await StandInGateway.run { gateway in
+            let first = Self.job("a", Self.chat), next = Self.job("a", Self.chat, own: "\"attempt\":2")
+            gateway.onTake(.init(body: first, headers: Self.batch), .init(body: first, headers: Self.batch))
+            try await Self.run(gateway, on: generator) {
+                await gateway.wait { $0.filter { $0.path.contains("/job-take") }.count >= 3 && $0.contains { $0.method == "POST" } }
+                #expect(generator.log.withLock { $0.requests.count == 1 && $0.cancelled == 0 })
+                // Handed out anew, it is run anew.
+                gateway.onTake(.init(body: next, headers: Self.batch))
+                await gateway.wait { $0.filter { $0.method == "POST" }.count >= 2 }
+                #expect(generator.log.withLock { $0.requests.count == 2 && $0.cancelled == 1 })
+                gateway.onStop(.init(body: "{\"jobsToStop\":[\"a\"]}"))
+            }
+            #expect(gateway.frames.map(\.attempt) == [1, 2])
+        }
+    }
+
     @Test func interruptedStreamsGoOn() async throws {
         let generator = FakeGenerator { request in .tokens(Array(FakeText.ids("Hello", " world", "!").dropFirst(request.outputTokensSoFar.count)), .length) }
         try await StandInGateway.run { gateway in

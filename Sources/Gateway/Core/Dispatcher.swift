@@ -42,6 +42,18 @@ package final class Dispatcher: Sendable {
         var stopWaiters: [WorkerID: Mailbox<[JobID]>] = [:]
         var maxConcurrency: [EndpointID: Int] = [:]
         var nextPoll = 0
+        /// What came and went while the store was being read.
+        var reads: [Int: QueueRead] = [:]
+        var nextRead = 0
+
+        mutating func left(_ id: JobID) { for key in reads.keys { reads[key]?.left.insert(id) } }
+        mutating func entered(_ id: JobID) { for key in reads.keys { reads[key]?.entered.insert(id) } }
+    }
+
+    /// Jobs that entered or left the mirror since a reading of the queue began: what was read of them is out of date.
+    struct QueueRead {
+        var entered: Set<JobID> = []
+        var left: Set<JobID> = []
     }
 
     /// Bytes of input kept in memory for one endpoint's waiting jobs.
@@ -59,22 +71,42 @@ package final class Dispatcher: Sendable {
             var job = job
             if state.queues[job.job.endpoint, default: QueueMirror()].payloadByteCount > Self.payloadBudget { job.payload = nil }
             state.queues[job.job.endpoint, default: QueueMirror()].push(job, toFront: toFront)
+            state.entered(job.id)
             return Self.match(job.job.endpoint, &state)
         }
     }
 
-    package func dequeue(_ id: JobID, _ endpoint: EndpointID) { state.withLock { _ = $0.queues[endpoint]?.remove(id) } }
-
-    /// Makes the mirror hold what the store holds.
-    /// - Parameter jobs: all that wait, oldest first.
-    package func resynchronise(_ endpoint: EndpointID, _ jobs: [Job], isComplete: Bool) -> [Match] {
+    package func dequeue(_ id: JobID, _ endpoint: EndpointID) {
         state.withLock { state in
+            state.queues[endpoint]?.remove(id)
+            state.left(id)
+        }
+    }
+
+    /// To be called before the store's queue is read for `resynchronise`.
+    package func beginRead() -> Int {
+        state.withLock { state in
+            state.nextRead += 1
+            state.reads[state.nextRead] = QueueRead()
+            return state.nextRead
+        }
+    }
+
+    /// Makes the mirror hold what the store holds, but for what has changed since the reading began.
+    /// - Parameters:
+    ///   - read: from `beginRead`.
+    ///   - jobs: those that wait, oldest first; nil: they could not be read.
+    ///   - isComplete: whether these are all.
+    package func resynchronise(_ endpoint: EndpointID, _ jobs: [Job]?, isComplete: Bool, read: Int) -> [Match] {
+        state.withLock { state in
+            let since = state.reads.removeValue(forKey: read) ?? QueueRead()
+            guard let jobs else { return [] }
             var queue = state.queues[endpoint] ?? QueueMirror()
             if isComplete {
-                let waiting = Set(jobs.map(\.id))
+                let waiting = Set(jobs.map(\.id)).union(since.entered)
                 for id in queue.ids where !waiting.contains(id) { queue.remove(id) }
             }
-            for job in jobs { queue.push(QueuedJob(job: job)) }
+            for job in jobs where !since.left.contains(job.id) { queue.push(QueuedJob(job: job)) }
             state.queues[endpoint] = queue
             return Self.match(endpoint, &state)
         }
@@ -127,16 +159,16 @@ package final class Dispatcher: Sendable {
         guard var polls = state.polls[endpoint], !polls.isEmpty, (state.queues[endpoint]?.count ?? 0) > 0 else { return [] }
         let limit = state.maxConcurrency[endpoint]
         var given: [Int: [QueuedJob]] = [:]
-        var extra: [WorkerID: Int] = [:]
+        let now = Timestamp.now
         while true {
             var candidates: [PrefixRouter.Candidate] = []
             for (place, poll) in polls.enumerated() {
                 guard let seat = state.workers[poll.worker], seat.isOpen, (given[poll.id]?.count ?? 0) < poll.wanted else { continue }
-                let load = seat.held.count + (extra[poll.worker] ?? 0)
-                if let limit, load >= limit { continue }
-                candidates.append(.init(worker: poll.worker, load: load, matched: 0, place: place))
+                if let limit, seat.held.count >= limit { continue }
+                candidates.append(.init(worker: poll.worker, load: seat.held.count, matched: 0, place: place))
             }
             guard !candidates.isEmpty, let job = state.queues[endpoint]?.pop() else { break }
+            state.left(job.id)
             if !job.job.prefix.isEmpty, candidates.count > 1 {
                 for index in candidates.indices {
                     candidates[index].matched = state.workers[candidates[index].worker]?.seen.matched(job.job.prefix) ?? 0
@@ -145,93 +177,16 @@ package final class Dispatcher: Sendable {
             guard let chosen = PrefixRouter.choose(candidates) else { break }
             let poll = polls[chosen.place]
             given[poll.id, default: []].append(job)
-            extra[poll.worker, default: 0] += 1
+            // Held from now on: its worker is not idle, and a cancel finds it.
+            state.workers[poll.worker]?.held[job.id] = .init(
+                attempt: job.job.attempt + 1, takenAt: now, deadline: nil, origin: job.job.origin, isTaken: false)
+            state.workers[poll.worker]?.refreshState(at: now)
             if !job.job.prefix.isEmpty { state.workers[poll.worker]?.seen.add(job.job.prefix) }
         }
         let matches = polls.compactMap { poll in given[poll.id].map { Match(poll: poll, jobs: $0) } }
         polls.removeAll { given[$0.id] != nil }
         state.polls[endpoint] = polls
         return matches
-    }
-
-    // MARK: Workers
-
-    package func seat(_ worker: WorkerID) -> WorkerSeat? { state.withLock { $0.workers[worker] } }
-
-    package func update<Value>(_ worker: WorkerID, _ change: (inout WorkerSeat) -> Value) -> Value? {
-        state.withLock { state in
-            guard var seat = state.workers[worker] else { return nil }
-            defer { state.workers[worker] = seat }
-            return change(&seat)
-        }
-    }
-
-    package func insert(_ record: WorkerRecord) {
-        state.withLock { state in
-            if state.workers[record.id] == nil { state.workers[record.id] = WorkerSeat(record: record) }
-        }
-    }
-
-    package func remove(_ worker: WorkerID) {
-        state.withLock { state in
-            state.workers[worker] = nil
-            state.stopWaiters[worker] = nil
-        }
-    }
-
-    package func seats(_ endpoint: EndpointID? = nil) -> [WorkerSeat] {
-        state.withLock { state in state.workers.values.filter { endpoint == nil || $0.record.endpoint == endpoint } }
-    }
-
-    /// The job is a worker's now.
-    package func assign(_ job: Job, to worker: WorkerID, at now: Timestamp) {
-        state.withLock { state in
-            state.workers[worker]?.held[job.id] = .init(
-                attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin)
-            state.workers[worker]?.refreshState(at: now)
-        }
-    }
-
-    /// The worker has the job no more.
-    /// - Parameter isDone: it did it.
-    package func release(_ job: JobID, from worker: WorkerID, isDone: Bool, at now: Timestamp) {
-        state.withLock { state in
-            guard state.workers[worker]?.held.removeValue(forKey: job) != nil else { return }
-            if isDone { state.workers[worker]?.record.jobsDone += 1 }
-            state.workers[worker]?.refreshState(at: now)
-        }
-    }
-
-    // MARK: Stop channel
-
-    /// Tells the worker to stop a job.
-    package func stop(_ job: JobID, on worker: WorkerID) {
-        let waiter = state.withLock { state -> Mailbox<[JobID]>? in
-            guard state.workers[worker] != nil else { return nil }
-            if let waiter = state.stopWaiters[worker] { return waiter }
-            state.workers[worker]?.stops.append(job)
-            return nil
-        }
-        waiter?.put([job])
-    }
-
-    /// - Returns: jobs to stop that have piled up, else the box in which they will come.
-    package func openStopPoll(_ worker: WorkerID) -> (stops: [JobID], box: Mailbox<[JobID]>) {
-        state.withLock { state in
-            let box = Mailbox<[JobID]>()
-            let stops = state.workers[worker]?.stops ?? []
-            state.workers[worker]?.stops = []
-            if stops.isEmpty { state.stopWaiters[worker] = box }
-            return (stops, box)
-        }
-    }
-
-    /// - Parameter unsent: stops that came when the worker was gone.
-    package func closeStopPoll(_ worker: WorkerID, _ box: Mailbox<[JobID]>, unsent: [JobID] = []) {
-        state.withLock { state in
-            if state.stopWaiters[worker] === box { state.stopWaiters[worker] = nil }
-            state.workers[worker]?.stops += unsent
-        }
     }
 
     // MARK: Figures

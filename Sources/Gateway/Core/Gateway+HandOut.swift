@@ -19,20 +19,36 @@ extension GatewayCore {
             verdicts = try await store.apply(steps, .committed)
         } catch {
             logger.warning("no job can be handed out: \(error)", metadata: ["worker": "\(worker)"])
+            for job in match.jobs { dispatcher.release(job.id, from: worker, isDone: false, at: .now) }
+            // Trying again at once would only keep a store busy that is in trouble.
+            try? await Task.sleep(for: .seconds(1))
             match.poll.box.put(.nothing)
-            for job in match.jobs.reversed() { _ = dispatcher.enqueue(job, toFront: true) }
+            for job in match.jobs.reversed() { begin(dispatcher.enqueue(job, toFront: true)) }
             return
         }
         var handOuts: [Dispatcher.HandOut] = []
+        // Called off, or the worker was given up, between the match and here.
+        var unwanted: [Job] = []
         for (queued, verdict) in zip(match.jobs, verdicts) {
-            // Another gateway was faster, or the client cancelled.
-            guard let job = verdict.job, !verdict.isRefused else { continue }
-            dispatcher.assign(job, to: worker, at: now)
+            guard let job = verdict.job, !verdict.isRefused else {
+                dispatcher.release(queued.id, from: worker, isDone: false, at: now)
+                // Another gateway was faster, or the client cancelled; else what was known of the job is out of date.
+                if let job = verdict.job, job.state == .inQueue { begin(dispatcher.enqueue(QueuedJob(job: job), toFront: true)) }
+                continue
+            }
+            guard dispatcher.confirm(job, for: worker, at: now) else {
+                unwanted.append(job)
+                continue
+            }
             relays.begin(job.id, worker, attempt: job.attempt)
             signals.taken(job, at: now)
             if let message = await message(job, queued.payload, at: now) { handOuts.append(.init(job: job, message: message)) }
             watch.tell(job.id, .changed(job))
         }
+        unwanted += handOuts.map(\.job).filter { !dispatcher.isHeld($0, by: worker) }
+        handOuts.removeAll { handOut in unwanted.contains { $0.id == handOut.job.id } }
+        // Does nothing where the job is over.
+        await giveBack(unwanted, from: worker)
         if handOuts.isEmpty {
             if !match.poll.box.isClosed { begin(dispatcher.reopen(match.poll)) }
         } else if !match.poll.box.put(.jobs(handOuts)) {

@@ -1,5 +1,6 @@
 internal import Jobs
 internal import Logging
+internal import Synchronization
 
 /// Bringing what is kept in memory in line with the store.
 extension GatewayCore {
@@ -15,7 +16,7 @@ extension GatewayCore {
             dispatcher.insert(record)
         }
         for endpoint in endpoints.all {
-            try await synchronise(endpoint.id, limit: Self.mirrorLimit)
+            try await synchronise(endpoint.id, limit: Self.mirrorLimit, leads: !store.isShared)
             guard !store.isShared else { continue }
             // Their clients' connections ended with the former gateway.
             for state in [JobState.inQueue, .inProgress] {
@@ -26,16 +27,23 @@ extension GatewayCore {
         }
     }
 
-    /// - limit: jobs looked at, the oldest first.
-    func synchronise(_ endpoint: EndpointID, limit: Int = 2000) async throws(StoreError) {
-        let waiting = try await store.jobs(endpoint, in: .inQueue, limit: limit)
-        begin(dispatcher.resynchronise(endpoint, waiting, isComplete: store.isShared && waiting.count < limit))
+    /// - Parameters:
+    ///   - limit: jobs looked at, the oldest first.
+    ///   - leads: whether jobs of workers that are gone are this gateway's to put back.
+    func synchronise(_ endpoint: EndpointID, limit: Int = 2000, leads: Bool) async throws(StoreError) {
+        let read = dispatcher.beginRead()
+        let waiting: [Job]
+        do throws(StoreError) { waiting = try await store.jobs(endpoint, in: .inQueue, limit: limit) } catch {
+            _ = dispatcher.resynchronise(endpoint, nil, isComplete: false, read: read)
+            throw error
+        }
+        begin(dispatcher.resynchronise(endpoint, waiting, isComplete: waiting.count < limit, read: read))
         let running = try await store.jobs(endpoint, in: .inProgress, limit: limit)
         for job in running {
             guard let worker = job.worker else { continue }
             if let seat = dispatcher.seat(worker) {
                 if seat.held[job.id] == nil, !seat.isStopping || seat.record.state == .draining { dispatcher.assign(job, to: worker, at: .now) }
-            } else if !store.isShared || job.takenAt.map({ Timestamp.now - $0 > 5000 }) ?? true {
+            } else if leads, !store.isShared || job.takenAt.map({ Timestamp.now - $0 > 5000 }) ?? true {
                 let held = WorkerSeat.Held(attempt: job.attempt, takenAt: job.takenAt ?? .now, deadline: nil, origin: job.origin)
                 await lose(job.id, held, on: worker, in: endpoint, "worker \(worker) is gone")
             }
@@ -55,6 +63,7 @@ extension GatewayCore {
         let records = try await store.workers()
         let known = Set(records.map(\.id))
         for record in records {
+            keys.add(record)
             dispatcher.insert(record)
             _ = dispatcher.update(record.id) { seat in
                 if let seen = record.seenAt, seat.record.seenAt.map({ $0 < seen }) ?? true { seat.record.seenAt = seen }
@@ -66,6 +75,37 @@ extension GatewayCore {
         }
         for seat in dispatcher.seats() where !known.contains(seat.record.id) && Timestamp.now - seat.record.startedAt > 10_000 {
             dispatcher.remove(seat.record.id)
+            keys.remove(seat.record)
+        }
+    }
+
+    /// A worker has come with a key that is not known here: another gateway may have started it just now.
+    /// - Returns: whether it is worth another look; not more often than once a second.
+    func lookForWorkers() async -> Bool {
+        guard store.isShared else { return false }
+        let now = Timestamp.now
+        let isDue = askedForWorkers.withLock { last in
+            guard now - last >= 1000 else { return false }
+            last = now
+            return true
+        }
+        guard isDue else { return false }
+        do { try await synchroniseWorkers() } catch {
+            logger.warning("workers of other gateways could not be read: \(error)")
+            return false
+        }
+        return true
+    }
+
+    /// Another gateway has ended a job, or let it expire, whose worker may be connected here.
+    private func heed(_ state: JobState, of id: JobID, _ endpoint: EndpointID) async throws(StoreError) {
+        let holders = dispatcher.holders(of: id, endpoint)
+        guard !holders.isEmpty else { return }
+        switch state {
+        case .completed, .failed: for worker in holders { dispatcher.release(id, from: worker, isDone: false, at: .now) }
+        case .cancelled, .timedOut: callOff(id, endpoint, at: .now)
+        case .inProgress: if try await store.job(id) == nil { callOff(id, endpoint, at: .now) }
+        case .inQueue: break
         }
     }
 
@@ -77,9 +117,11 @@ extension GatewayCore {
                 case .job(let id, let endpoint, let state):
                     if state == .inQueue, let job = try await store.job(id), job.state == .inQueue {
                         signals.demand.put(endpoint)
+                        dispatcher.release(formerAttemptsOf: job, at: .now)
                         begin(dispatcher.enqueue(QueuedJob(job: job)))
-                    } else {
+                    } else if state != .inQueue {
                         dispatcher.dequeue(id, endpoint)
+                        try await heed(state, of: id, endpoint)
                     }
                     watch.tell(id, .poke)
                 case .chunks(let id, _): watch.tell(id, .poke)
@@ -88,7 +130,7 @@ extension GatewayCore {
                 case .everything:
                     await signals.reload()
                     try await synchroniseWorkers()
-                    for endpoint in endpoints.all { try await synchronise(endpoint.id) }
+                    for endpoint in endpoints.all { try await synchronise(endpoint.id, leads: false) }
                     watch.tellEverybody()
                 }
             } catch {

@@ -17,9 +17,15 @@ final class GatewayCore: Sendable {
     let logger: Logger
     /// Set once the process is to end: no more jobs are handed out.
     let isStopping = Mutex(false)
+    /// Set when the workers are gone: nothing more will come, requests that wait are answered with what there is.
+    let isClosing = Mutex(false)
+    let keys: KeyRing
+    /// When workers were last looked up because of a key that is not known here.
+    let askedForWorkers = Mutex(Timestamp(milliseconds: 0))
 
-    init(store: any JobStore, endpoints: EndpointShelf, signals: GatewaySignals, logger: Logger) {
+    init(store: any JobStore, endpoints: EndpointShelf, keys: KeyRing, signals: GatewaySignals, logger: Logger) {
         self.store = store
+        self.keys = keys
         self.endpoints = endpoints
         self.signals = signals
         self.logger = logger
@@ -54,7 +60,11 @@ final class GatewayCore: Sendable {
 
     /// What follows from a step that the store has applied.
     func settle(_ event: JobEvent, _ verdict: JobVerdict, at now: Timestamp) {
-        guard case .applied(let job) = verdict else { return }
+        guard case .applied(let job) = verdict else {
+            // The first post was carried out, and nobody was told, because the store's answer got lost.
+            if case .repeated(let job) = verdict, case .finish = event { watch.tell(job.id, .poke) }
+            return
+        }
         switch event {
         case .take: break
         case .append: watch.tell(job.id, .poke)
@@ -77,13 +87,13 @@ final class GatewayCore: Sendable {
         case .giveBack(let worker, _):
             dispatcher.release(job.id, from: worker, isDone: false, at: now)
             requeued(job)
-        case .retry: requeued(job)
+        case .retry: requeued(job, toFront: false)
         }
     }
 
-    private func requeued(_ job: Job) {
+    private func requeued(_ job: Job, toFront: Bool = true) {
         watch.tell(job.id, .changed(job))
-        begin(dispatcher.enqueue(QueuedJob(job: job), toFront: true))
+        begin(dispatcher.enqueue(QueuedJob(job: job), toFront: toFront))
     }
 
     private func ended(_ job: Job, _ result: JobResult) {
@@ -94,12 +104,17 @@ final class GatewayCore: Sendable {
     /// Ended by us: a worker that has the job is told.
     private func stopped(_ job: Job, _ result: JobResult, at now: Timestamp) {
         dispatcher.dequeue(job.id, job.endpoint)
-        if let worker = job.worker, dispatcher.seat(worker)?.held[job.id] != nil {
-            dispatcher.stop(job.id, on: worker)
-            _ = dispatcher.update(worker) { $0.lingering[job.id] = now }
-            dispatcher.release(job.id, from: worker, isDone: false, at: now)
-        }
+        callOff(job.id, job.endpoint, at: now)
         ended(job, result)
+    }
+
+    /// Tells whoever has the job to stop it. A worker that goes on with it nevertheless is drained after a while.
+    func callOff(_ job: JobID, _ endpoint: EndpointID, at now: Timestamp) {
+        for worker in dispatcher.holders(of: job, endpoint) {
+            dispatcher.stop(job, on: worker)
+            _ = dispatcher.update(worker) { $0.lingering[job] = now }
+            dispatcher.release(job, from: worker, isDone: false, at: now)
+        }
     }
 
     /// A worker's job is lost with it: back into the queue, or failed.

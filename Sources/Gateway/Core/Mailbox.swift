@@ -28,6 +28,16 @@ package final class Mailbox<Item: Sendable>: Sendable {
     /// The reader gets what is there and then, always at once, nothing.
     package func close() { wake { $0.isClosed = true } }
 
+    /// Closes the box.
+    /// - Returns: what nobody took.
+    package func empty() -> [Item] {
+        wake { state in
+            state.isClosed = true
+            defer { state.items = [] }
+            return state.items
+        }
+    }
+
     package var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// All items since the last call; empty when the deadline has passed or the box is closed. One caller at a time.

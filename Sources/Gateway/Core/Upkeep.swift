@@ -17,10 +17,10 @@ struct Upkeep: Sendable {
             if leads() {
                 if turn % 5 == 0 { await expire() }
                 if turn % 600 == 0 { await trimLog() }
-                // Hints that went wrong heal.
-                let every = core.store.isShared ? 10 : 100
-                if turn % every == every - 1 { await synchronise() }
             }
+            // Hints that went wrong heal.
+            let every = core.store.isShared ? 10 : 100
+            if turn % every == every - 1 { await synchronise(leads: leads()) }
             turn += 1
             try? await Task.sleep(for: .milliseconds(100))
         }
@@ -49,10 +49,7 @@ struct Upkeep: Sendable {
                 let removed = try await core.store.expire(at: .now, limit: 500)
                 for job in removed {
                     core.dispatcher.dequeue(job.id, job.endpoint)
-                    if job.state == .inProgress, let worker = job.worker {
-                        core.dispatcher.stop(job.id, on: worker)
-                        core.dispatcher.release(job.id, from: worker, isDone: false, at: .now)
-                    }
+                    core.callOff(job.id, job.endpoint, at: .now)
                     core.watch.tell(job.id, .poke)
                 }
                 if removed.count < 500 { return }
@@ -70,10 +67,10 @@ struct Upkeep: Sendable {
         }
     }
 
-    private func synchronise() async {
+    private func synchronise(leads: Bool) async {
         do {
             if core.store.isShared { try await core.synchroniseWorkers() }
-            for endpoint in core.endpoints.all { try await core.synchronise(endpoint.id) }
+            for endpoint in core.endpoints.all { try await core.synchronise(endpoint.id, leads: leads) }
         } catch {
             logger.warning("the queue could not be read: \(error)")
         }

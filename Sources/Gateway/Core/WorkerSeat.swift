@@ -10,6 +10,8 @@ package struct WorkerSeat: Sendable {
         /// Pings in a row that did not name the job.
         var missedPings = 0
         var origin: JobOrigin
+        /// Whether the store has given the worker the job; until then it is meant for it.
+        var isTaken = true
     }
 
     package var record: WorkerRecord
@@ -40,6 +42,12 @@ package struct WorkerSeat: Sendable {
     package init(record: WorkerRecord) { self.record = record }
 
     package var isOpen: Bool { record.state == .initializing || record.state == .idle || record.state == .running }
+
+    /// Keeps a stop until the worker asks for it. A worker that never asks is told the last ones only.
+    mutating func remember(stop job: JobID) {
+        if stops.count >= 1000 { stops.removeFirst(500) }
+        stops.append(job)
+    }
 
     /// Notes a sign of life and what it means for the state.
     package mutating func sawLife(at now: Timestamp) {

@@ -2,6 +2,7 @@ internal import Hummingbird
 internal import JSON
 internal import Jobs
 internal import NIOCore
+internal import Synchronization
 
 extension ClientRoutes {
     /// `/stream/{id}`: each chunk goes to one reader, whichever comes first. With `?after=N`, chunks from number N on, for any reader, as often as it asks
@@ -20,7 +21,7 @@ extension ClientRoutes {
             let start = replayFrom ?? job.drainedCount
             if start < job.chunkCount {
                 let chunks: [JobChunk]
-                do { chunks = try await core.store.chunks(id, from: start, limit: Self.chunksPerAnswer) } catch { throw ClientError(error) }
+                do { chunks = try await self.chunks(id, from: start) } catch { throw ClientError(error) }
                 if let last = chunks.last {
                     if replayFrom != nil { return answer(job, chunks, numbered: true, hasMore: last.index + 1 < job.chunkCount) }
                     let verdict: JobVerdict
@@ -35,6 +36,7 @@ extension ClientRoutes {
                 }
             }
             if job.state.isTerminal { return answer(job, [], numbered: replayFrom != nil, hasMore: false) }
+            if core.isClosing.withLock({ $0 }) { return answer(job, [], numbered: replayFrom != nil, hasMore: true) }
             if await watching.box.take(until: deadline, on: call.eventLoop).isEmpty {
                 return answer(try await self.job(id, endpoint), [], numbered: replayFrom != nil, hasMore: true)
             }
@@ -42,6 +44,22 @@ extension ClientRoutes {
     }
 
     static var chunksPerAnswer: Int { 1000 }
+    /// Bytes of chunks after which an answer takes no more of them.
+    static var bytesPerAnswer: Int { 16 << 20 }
+
+    /// As many as an answer takes. Large chunks are read a few at a time.
+    private func chunks(_ id: JobID, from start: Int) async throws(StoreError) -> [JobChunk] {
+        var chunks: [JobChunk] = []
+        var byteCount = 0
+        while chunks.count < Self.chunksPerAnswer, byteCount < Self.bytesPerAnswer {
+            let limit = chunks.isEmpty || byteCount > chunks.count << 12 ? 16 : 500
+            let more = try await core.store.chunks(id, from: start + chunks.count, limit: limit)
+            chunks += more
+            byteCount += more.reduce(0) { $0 + $1.body.count }
+            if more.count < limit { break }
+        }
+        return chunks
+    }
 
     /// - hasMore: the job may not be called over, or clients would stop reading.
     private func answer(_ job: Job, _ chunks: [JobChunk], numbered: Bool, hasMore: Bool) -> Response {

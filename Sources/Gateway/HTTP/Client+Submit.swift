@@ -83,7 +83,7 @@ struct ClientRoutes: Sendable {
         _ id: JobID, _ first: Job, _ watching: JobWatch.Watching, until deadline: NIODeadline, _ call: GatewayCall
     ) async throws(ClientError) -> Response {
         var job = first
-        while !job.state.isTerminal {
+        while !job.state.isTerminal, !core.isClosing.withLock({ $0 }) {
             let notices = await watching.box.take(until: deadline, on: call.eventLoop)
             if notices.isEmpty { break }
             for notice in notices {

@@ -112,12 +112,12 @@ struct GatewayResponder: HTTPResponder {
     }
 
     private func worker(_ call: GatewayCall, _ endpoint: EndpointID, _ operation: WorkerOperation) async throws(ClientError) -> Response {
-        guard operation.worker.isURLName else { throw .bad("the worker's id may hold letters, digits, '-' and '_' only") }
-        let worker = WorkerID(operation.worker)
-        guard let caller = gate.caller(call, as: .worker) else { throw .unauthorized }
-        guard let definition = core.endpoints.definition(endpoint) else { throw .noEndpoint }
-        try await core.admit(worker, to: definition, caller)
-        let own = WorkerRoutes.WorkerCall(call: call, worker: worker, endpoint: definition)
+        let own: WorkerRoutes.WorkerCall
+        do throws(ClientError) { own = try await admit(call, endpoint, operation) } catch {
+            // The SDK asks again at once, whatever the answer.
+            if operation.isRepeated { try? await Task.sleep(for: .seconds(1)) }
+            throw error
+        }
         switch operation.kind {
         case .take: return try await workers.take(own, wanted: 1, isBatch: false)
         case .takeBatch:
@@ -129,6 +129,20 @@ struct GatewayResponder: HTTPResponder {
         case .stop: return try await workers.stop(own)
         case .ping: return try await workers.ping(own)
         }
+    }
+}
+
+extension GatewayResponder {
+    /// Checks who a worker is and what it may do.
+    private func admit(_ call: GatewayCall, _ endpoint: EndpointID, _ operation: WorkerOperation) async throws(ClientError) -> WorkerRoutes.WorkerCall {
+        guard operation.worker.isURLName else { throw .bad("the worker's id may hold letters, digits, '-' and '_' only") }
+        let worker = WorkerID(operation.worker)
+        var caller = gate.caller(call, as: .worker)
+        if caller == nil, await core.lookForWorkers() { caller = gate.caller(call, as: .worker) }
+        guard let caller else { throw .unauthorized }
+        guard let definition = core.endpoints.definition(endpoint) else { throw .noEndpoint }
+        try await core.admit(worker, to: definition, caller)
+        return WorkerRoutes.WorkerCall(call: call, worker: worker, endpoint: definition)
     }
 }
 
@@ -167,6 +181,14 @@ struct WorkerOperation {
 
     let kind: Kind
     let worker: String
+
+    /// Whether workers send it in a loop.
+    var isRepeated: Bool {
+        switch kind {
+        case .take, .takeBatch, .stop: true
+        case .streamBatch, .ping, .done, .stream: false
+        }
+    }
 
     init?(_ operation: String, _ rest: [String]) {
         switch (operation, rest.count) {

@@ -1,4 +1,5 @@
 internal import Jobs
+internal import Logging
 internal import NIOCore
 internal import Synchronization
 
@@ -9,7 +10,7 @@ final class AnswerReader: Sendable {
         case ended(Job, JobResult)
         /// Nothing until the time asked for.
         case silence
-        /// Nothing until the request's own deadline.
+        /// Nothing until the request's own deadline, or nothing will come any more.
         case timedOut
         /// The client hung up.
         case gone
@@ -27,6 +28,8 @@ final class AnswerReader: Sendable {
         var gaveUp = false
     }
     private let state = Mutex(State())
+    /// Whether the store has the job: one that is missing then has expired.
+    let isAccepted = Mutex(false)
 
     init(core: GatewayCore, id: JobID, endpoint: EndpointID, box: Mailbox<JobNotice>, eventLoop: any EventLoop, deadline: NIODeadline) {
         self.core = core
@@ -40,8 +43,11 @@ final class AnswerReader: Sendable {
     /// Whether the job should be ended because nobody waits for it any more.
     var gaveUp: Bool { state.withLock { $0.gaveUp } }
 
-    var waitedTooLong: String {
-        "no answer in time" + (core.endpoints.note(endpoint).map { ": \($0)" } ?? "; the job waited for a worker or ran too long")
+    /// Why nothing came.
+    var silenceFailure: OpenAIFailure {
+        if core.isClosing.withLock({ $0 }) { return OpenAIFailure(.unavailable("the gateway is shutting down")) }
+        let reason = "no answer in time" + (core.endpoints.note(endpoint).map { ": \($0)" } ?? "; the job waited for a worker or ran too long")
+        return OpenAIFailure(status: 504, message: reason, type: "TimeoutError")
     }
 
     /// One reader at a time.
@@ -50,18 +56,27 @@ final class AnswerReader: Sendable {
             if let item = state.withLock({ state in state.pending.isEmpty ? nil : state.pending.removeFirst() }) { return item }
             let isSilent = state.withLock { !$0.hasSpoken }
             // Once something came, only silence for ever is too long: the execution timeout ends the job.
-            let limit = isSilent ? min(until ?? deadline, deadline) : until ?? .distantFuture
+            var limit = until ?? .now() + Self.pause
+            if isSilent { limit = min(limit, deadline) }
             let notices = await box.take(until: limit, on: eventLoop)
-            if notices.isEmpty {
-                if box.isClosed { return .gone }
-                if isSilent, NIODeadline.now() >= deadline {
-                    state.withLock { $0.gaveUp = true }
-                    return .timedOut
-                }
-                return .silence
+            if !notices.isEmpty {
+                await sort(notices)
+                continue
             }
-            await sort(notices)
+            if box.isClosed { return .gone }
+            if isSilent, NIODeadline.now() >= deadline { return giveUp() }
+            // A notice may have been lost with the store's connection.
+            await sort([.poke])
+            if state.withLock({ $0.pending.isEmpty }), until != nil { return .silence }
         }
+    }
+
+    /// Between looks at the store while nothing is heard.
+    private static let pause = TimeAmount.seconds(10)
+
+    private func giveUp() -> Item {
+        state.withLock { $0.gaveUp = true }
+        return .timedOut
     }
 
     private func sort(_ notices: [JobNotice]) async {
@@ -74,9 +89,7 @@ final class AnswerReader: Sendable {
             case .ended(let job, let result): end = .ended(job, result)
             }
         }
-        if mayHaveMore, end == nil, let record = try? await core.store.record(id), record.job.state.isTerminal {
-            end = .ended(record.job, record.result)
-        }
+        if mayHaveMore, end == nil { end = await storedEnd() }
         // A job's chunks are here or in the store before its end is.
         if mayHaveMore || end != nil { await fetchStored() }
         let chunks = core.relays.collect(id)
@@ -86,6 +99,18 @@ final class AnswerReader: Sendable {
                 state.pending.append(.chunks(chunks))
             }
             if let end { state.pending.append(end) }
+        }
+    }
+
+    /// How the job ended, as the store has it; nil: it did not, or the store cannot say just now.
+    private func storedEnd() async -> Item? {
+        if core.isClosing.withLock({ $0 }) { return giveUp() }
+        do {
+            guard let record = try await core.store.record(id) else { return isAccepted.withLock { $0 } ? giveUp() : nil }
+            return record.job.state.isTerminal ? .ended(record.job, record.result) : nil
+        } catch {
+            core.logger.debug("a request's state could not be read: \(error)", metadata: ["job": "\(id)"])
+            return nil
         }
     }
 

@@ -29,7 +29,7 @@ struct EventText {
             }
             return true
         case .timedOut:
-            event { OpenAIFailure(status: 504, message: reader.waitedTooLong, type: "TimeoutError").write(into: &$0) }
+            event { reader.silenceFailure.write(into: &$0) }
             return true
         case .gone: return true
         }

@@ -49,8 +49,10 @@ package struct OpenAIFailure: Error, Sendable, Equatable {
                 self.init(status: Self.status(object["code"]) ?? 500, message: message, type: "InternalServerError")
                 return
             }
-            guard let failure = OpenAIFailure(object: inner) else { return nil }
-            self = failure
+            guard inner.isTruthy else { return nil }
+            // An error in a form of its own is an error nevertheless.
+            self = OpenAIFailure(object: inner)
+                ?? OpenAIFailure(status: Self.status(inner["code"]) ?? Self.status(object["code"]) ?? 500, message: inner.text, type: "InternalServerError")
             return
         }
         // A crash in the SDK's words: error_type, error_message, error_traceback, …

@@ -46,6 +46,7 @@ struct OpenAIRoutes: Sendable {
             do throws(StoreError) { try await core.submit(NewJob(job: job, payload: JobPayload(input: request.input))) } catch {
                 throw OpenAIFailure(.unavailable("the request was not accepted: \(error)"))
             }
+            reader.isAccepted.withLock { $0 = true }
             let executor = EventLoopTaskExecutor(call.eventLoop)
             let opening: Result<Opening, OpenAIFailure> = await withTaskExecutorPreference(executor) { await self.opening(reader, request) }
             switch opening {
@@ -86,7 +87,7 @@ struct OpenAIRoutes: Sendable {
             if let failure = Self.failure(job, result) { return .failure(failure) }
             // A stream that is over before its first chunk: a worker that answers in one piece.
             return .success(.whole(Self.response(result)))
-        case .timedOut: return .failure(OpenAIFailure(status: 504, message: reader.waitedTooLong, type: "TimeoutError"))
+        case .timedOut: return .failure(reader.silenceFailure)
         case .gone: return .failure(OpenAIFailure(status: 499, message: "the client hung up", type: "ClientClosedRequest"))
         }
     }
@@ -100,7 +101,7 @@ struct OpenAIRoutes: Sendable {
                 if let failure = Self.failure(job, result) { return .failure(failure) }
                 guard let chunk = chunks.first else { return .success(.whole(Self.response(result))) }
                 return .success(.whole(Reply.bytes(chunk.body)))
-            case .timedOut: return .failure(OpenAIFailure(status: 504, message: reader.waitedTooLong, type: "TimeoutError"))
+            case .timedOut: return .failure(reader.silenceFailure)
             case .gone: return .failure(OpenAIFailure(status: 499, message: "the client hung up", type: "ClientClosedRequest"))
             }
         }

@@ -43,6 +43,11 @@ struct WorkerRoutes: Sendable {
         if answers.isEmpty, !core.dispatcher.closePoll(poll), !poll.box.isClosed {
             // Jobs are on their way already.
             answers = await poll.box.take(until: .now() + .seconds(30), on: http.eventLoop)
+            // A poll that nobody reads must not be given jobs.
+            if answers.isEmpty {
+                _ = core.dispatcher.closePoll(poll)
+                answers = poll.box.empty()
+            }
         }
         watch.clear()
         guard case .jobs(let handOuts)? = answers.first else { return Reply.nothing }

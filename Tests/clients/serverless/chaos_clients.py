@@ -3,6 +3,7 @@ import asyncio
 import collections
 import json
 import random
+import sys
 import time
 
 import aiohttp
@@ -73,6 +74,7 @@ class Book:
     def wrong(self, kind, text):
         self.counts["wrong: " + kind] += 1
         self.wrongs.append((round(time.time() - self.begin, 1), kind, text[:400]))
+        print(f"{self.wrongs[-1][0]} s: {kind}: {text[:400]}", file=sys.stderr, flush=True)
 
     def gateway_died(self, since, until):
         """Whether the gateway was dead at any time in that span (clients notice a little later)."""
