@@ -81,10 +81,10 @@ import WorkerProtocol
         var taken = job("a").job
         #expect(dispatcher.enqueue(job("a")).count == 1)
         // Neither idle nor unknown to a cancel.
-        #expect(dispatcher.holders(of: taken.id, endpoint) == [id] && dispatcher.seat(id)?.held[taken.id]?.isTaken == false)
+        #expect(dispatcher.holders(of: taken.id, endpoint) == [id] && dispatcher.isHeld(taken, by: id) == false)
         taken.attempt = 1
         let isConfirmed = dispatcher.confirm(taken, for: id, at: .now)
-        #expect(isConfirmed && dispatcher.seat(id)?.held[taken.id]?.isTaken == true && dispatcher.isHeld(taken, by: id))
+        #expect(isConfirmed && dispatcher.isHeld(taken, by: id))
         // Called off in the meantime: it must not go out.
         _ = dispatcher.openPoll(id, endpoint, wanted: 2)
         var late = job("b").job

@@ -10,11 +10,10 @@ package struct WorkerSeat: Sendable {
         /// Pings in a row that did not name the job.
         var missedPings = 0
         var origin: JobOrigin
-        /// Whether the store has given the worker the job; until then it is meant for it.
-        var isTaken = true
     }
 
     package var record: WorkerRecord
+    /// Its jobs, those matched with it included before the store has said so.
     package var held: [JobID: Held] = [:]
     /// Jobs that it is to stop, until it has been told.
     package var stops: [JobID] = []
