@@ -244,7 +244,7 @@ package final class GatewayServer: Sendable {
         let sender = WebhookSender(
             .init(core.store), WebhookConnections(resolver: .system()), logger: logger, onResult: { core.signals.metrics.webhook($0) },
             content: { id in
-                guard let record = try? await core.store.record(id), let payload = try? await core.store.payload(id) else { return nil }
+                guard let record = try await core.store.record(id), let payload = try await core.store.payload(id) else { return nil }
                 return WebhookContent(
                     body: JobStatus.webhook(record.job, record.result, payload, at: .now),
                     allowsPrivate: core.endpoints.definition(record.job.endpoint)?.allowsPrivateWebhooks ?? false)
