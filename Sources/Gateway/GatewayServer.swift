@@ -4,7 +4,6 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 internal import HummingbirdTLS
-internal import JSON
 package import Jobs
 package import Logging
 internal import NIOCore
@@ -33,21 +32,25 @@ package final class GatewayServer: Sendable {
         package var version: String
         /// Reads the configuration again; nil where there is no file.
         package var readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
+        /// Filled by the gateway; whoever writes its log can ask it what to leave out.
+        package var keys: KeyRing
 
         package init(
             makeProvider: @escaping @Sendable (EndpointDefinition) throws -> EndpointProvider, workerExits: AsyncStream<String>?, version: String,
-            readConfiguration: (@Sendable () throws -> GatewayConfiguration)?
+            readConfiguration: (@Sendable () throws -> GatewayConfiguration)?, keys: KeyRing = KeyRing()
         ) {
             self.makeProvider = makeProvider
             self.workerExits = workerExits
             self.version = version
             self.readConfiguration = readConfiguration
+            self.keys = keys
         }
     }
 
     private let configuration: GatewayConfiguration
     private let core: GatewayCore
     private let gate: Gatekeeper
+    private let live: LiveConfiguration
     private let supervisor: Supervisor
     private let wiring: Wiring
     private let logger: Logger
@@ -64,9 +67,11 @@ package final class GatewayServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads ?? max(1, min(4, System.coreCount / 2)))
         let endpoints = EndpointShelf()
         endpoints.setFile(configuration.endpoints)
-        let keys = KeyRing(configured: configuration.keys)
+        let keys = wiring.keys
+        keys.replaceConfigured(configuration.keys)
         core = GatewayCore(store: store, endpoints: endpoints, keys: keys, signals: GatewaySignals(), logger: logger)
-        gate = Gatekeeper(keys: keys, limits: configuration.rateLimits, isOpen: configuration.needsNoKeys)
+        gate = Gatekeeper(keys: keys, limits: configuration.rateLimits)
+        live = LiveConfiguration(configuration, core: core, gate: gate, read: wiring.readConfiguration, logger: logger)
         let scheme = configuration.certificateFile == nil ? "http" : "https"
         let host = ["0.0.0.0", "::", ""].contains(configuration.host) ? "127.0.0.1" : configuration.host
         let publicURL = configuration.publicURL
@@ -92,9 +97,8 @@ package final class GatewayServer: Sendable {
     /// Serves until SIGTERM or SIGINT: then no more jobs are accepted or handed out, running ones get their time, workers that it started are stopped.
     /// - Parameter onListening: called once with the port in use.
     package func run(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
-        if let problem = await reload(readsFile: false) { throw DefinitionError(problem) }
-        core.signals.reloader.withLock { reloader in reloader = { [weak self] in await self?.reload(readsFile: true) } }
-        core.dispatcher.setMaxConcurrency(limits())
+        if let problem = await live.reload(readsFile: false) { throw DefinitionError(problem) }
+        core.signals.reloader.withLock { reloader in reloader = { [weak live] in await live?.reload(readsFile: false) } }
         isLeader.withLock { $0 = !core.store.isShared }
         let changes = core.store.changes()
         try await core.recover()
@@ -158,7 +162,7 @@ package final class GatewayServer: Sendable {
             core: core, gate: gate, client: client, openAI: OpenAIRoutes(core: core, client: client, limits: limits),
             workers: WorkerRoutes(core: core, limits: limits),
             admin: AdminRoutes(
-                core: core, gate: gate, supervisor: supervisor,
+                core: core, gate: gate, supervisor: supervisor, live: live,
                 about: .init(
                     version: wiring.version, startedAt: .now, store: core.store.isShared ? "PostgreSQL" : "SQLite",
                     pricePerWorkerHour: configuration.pricePerWorkerHour)))
@@ -195,47 +199,11 @@ package final class GatewayServer: Sendable {
         }
     }
 
-    // MARK: Definitions and keys
-
-    private func limits() -> [EndpointID: Int] {
-        var limits: [EndpointID: Int] = [:]
-        for endpoint in core.endpoints.all { limits[endpoint.id] = endpoint.maxConcurrency }
-        return limits
-    }
-
-    /// - Returns: what is wrong, if something is; nothing has changed then.
-    private func reload(readsFile: Bool) async -> String? {
-        do {
-            var file = configuration
-            if readsFile, let read = wiring.readConfiguration {
-                file = try read()
-                try file.check()
-            }
-            var added: [EndpointDefinition] = []
-            for (id, json) in try await core.store.definitions() {
-                do { added.append(try EndpointDefinition(id, try JSONValue(parsing: json))) } catch {
-                    logger.error("a stored definition is left out: \(error)", metadata: ["endpoint": "\(id)"])
-                }
-            }
-            let keys = try await core.store.keys()
-            if readsFile || core.endpoints.all.isEmpty { core.endpoints.setFile(file.endpoints) }
-            core.endpoints.setAdded(added)
-            gate.keys.replaceConfigured(file.keys)
-            gate.keys.replaceStored(keys)
-            gate.limiter.replaceLimits(file.rateLimits)
-            gate.setOpen(file.needsNoKeys && !keys.contains { $0.role == .client })
-            core.dispatcher.setMaxConcurrency(limits())
-            for endpoint in core.endpoints.all { core.signals.demand.put(endpoint.id) }
-            return nil
-        } catch {
-            logger.error("the configuration was not taken over: \(error)")
-            return "\(error)"
-        }
-    }
+    // MARK: Configuration
 
     private func reloadOnSignal() async {
         for await _ in await UnixSignalsSequence(trapping: .sighup) {
-            if await reload(readsFile: true) == nil { logger.info("configuration read again") }
+            if await live.reload(readsFile: true) == nil { logger.info("configuration read again") }
         }
     }
 
@@ -246,7 +214,7 @@ package final class GatewayServer: Sendable {
         let sender = WebhookSender(
             .init(core.store), WebhookConnections(resolver: .system()), logger: logger, onResult: { core.signals.metrics.webhook($0) },
             content: { id in
-                guard let record = try? await core.store.record(id), let payload = try? await core.store.payload(id) else { return nil }
+                guard let record = try await core.store.record(id), let payload = try await core.store.payload(id) else { return nil }
                 return WebhookContent(
                     body: JobStatus.webhook(record.job, record.result, payload, at: .now),
                     allowsPrivate: core.endpoints.definition(record.job.endpoint)?.allowsPrivateWebhooks ?? false)

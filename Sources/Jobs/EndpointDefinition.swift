@@ -30,7 +30,8 @@ package struct EndpointDefinition: Sendable, Equatable {
     package var pingIntervalMilliseconds = 10_000
     /// Whether webhooks may go to loopback and private addresses.
     package var allowsPrivateWebhooks = false
-    /// The JSON it came from, without secrets in clear; two definitions with other texts are other versions.
+    /// The JSON it came from, as it is; two definitions with other texts are other versions. Worker records in the store hold it too, with any secret that
+    /// stands in `env` or `command` literally: `${NAME}` keeps secrets out of it.
     package var version = ""
 
     package init(id: EndpointID, provider: ProviderDefinition) {

@@ -20,7 +20,8 @@ import Testing
 
     @Test func jsonIsOneObjectALine() throws {
         let lines = Lines()
-        let logger = logger(lines, .json).about(job: JobID("j1"), endpoint: EndpointID("chat"), worker: WorkerID("w1"))
+        var logger = logger(lines, .json)
+        for (name, value) in [("worker", "w1"), ("endpoint", "chat"), ("job", "j1")] { logger[metadataKey: name] = "\(value)" }
         logger.warning("two\nlines \"quoted\" \u{1B}[31m", metadata: ["message": "mine", "list": ["a", "b"], "map": ["x": "1"]])
         logger.trace("not shown")
         #expect(lines.texts.count == 1)

@@ -31,13 +31,14 @@ import Testing
         metrics.request(.openai, status: 401)
         metrics.webhook(.givenUp)
         metrics.store(.apply, took: .microseconds(200), failed: true)
-        let lines = lines(metrics)
+        let shown = EndpointLevels(id: chat, inQueue: 0, inProgress: 0, oldestAgeMilliseconds: nil, workers: [:], workersWanted: 0)
+        let lines = lines(metrics, [shown])
         for line in [
             #"needletail_gateway_jobs_submitted_total{endpoint="chat",origin="runsync"} 1.0"#,
             #"needletail_gateway_jobs_total{endpoint="chat",state="COMPLETED"} 1.0"#, #"needletail_gateway_jobs_total{endpoint="chat",state="TIMED_OUT"} 1.0"#,
             #"needletail_gateway_jobs_total{endpoint="chat",state="FAILED"} 0.0"#, #"needletail_gateway_jobs_requeued_total{endpoint="chat"} 1.0"#,
             #"needletail_gateway_chunks_total{endpoint="chat"} 3.0"#, #"needletail_gateway_tokens_total{endpoint="chat"} 12.0"#,
-            #"needletail_gateway_openai_streams_total{endpoint="chat"} 2.0"#, #"needletail_gateway_openai_streams_open{endpoint="chat"} 1.0"#,
+            #"needletail_gateway_openai_requests_total{endpoint="chat"} 2.0"#, #"needletail_gateway_openai_requests_open{endpoint="chat"} 1.0"#,
             #"needletail_gateway_worker_starts_total{endpoint="chat"} 1.0"#, #"needletail_gateway_worker_quick_exits_total{endpoint="chat"} 1.0"#,
             #"needletail_gateway_worker_seconds_total{endpoint="chat"} 2.5"#, #"needletail_gateway_queue_delay_seconds_bucket{endpoint="chat",le="0.025"} 0.0"#,
             #"needletail_gateway_queue_delay_seconds_bucket{endpoint="chat",le="0.05"} 1.0"#, #"needletail_gateway_queue_delay_seconds_count{endpoint="chat"} 1.0"#,
@@ -48,8 +49,9 @@ import Testing
             #"needletail_gateway_webhooks_total{result="delivered"} 0.0"#, #"needletail_gateway_store_seconds_bucket{operation="apply",le="0.00025"} 1.0"#,
             #"needletail_gateway_store_errors_total{operation="apply"} 1.0"#,
         ] { #expect(lines.contains(line), "\(line)") }
-        metrics.remove(chat)
         #expect(!self.lines(metrics).contains { $0.contains("chat") })
+        metrics.remove(chat)
+        #expect(!self.lines(metrics, [shown]).contains { $0.contains("submitted_total{") })
     }
 
     @Test func levelsAreShown() {
@@ -69,7 +71,7 @@ import Testing
         for (count, state) in JobState.allCases.enumerated() { for _ in 0...count { metrics.ended(chat, state, executionMilliseconds: 1) } }
         for (count, result) in WebhookResult.allCases.enumerated() { for _ in 0...count { metrics.webhook(result) } }
         for (count, operation) in StoreOperation.allCases.enumerated() { for _ in 0...count { metrics.store(operation, took: .zero) } }
-        let lines = lines(metrics)
+        let lines = lines(metrics, [EndpointLevels(id: chat, inQueue: 0, inProgress: 0, oldestAgeMilliseconds: nil, workers: [:], workersWanted: 0)])
         for (count, state) in JobState.allCases.enumerated() where state.isTerminal {
             #expect(lines.contains("needletail_gateway_jobs_total{endpoint=\"chat\",state=\"\(state.rawValue)\"} \(Double(count + 1))"))
         }
@@ -105,6 +107,7 @@ import Testing
         await withDiscardingTaskGroup { group in
             for _ in 0..<8 { group.addTask { for _ in 0..<1000 { metrics.chunks(EndpointID("chat"), 1) } } }
         }
-        #expect(lines(metrics).contains(#"needletail_gateway_chunks_total{endpoint="chat"} 8000.0"#))
+        let shown = EndpointLevels(id: chat, inQueue: 0, inProgress: 0, oldestAgeMilliseconds: nil, workers: [:], workersWanted: 0)
+        #expect(lines(metrics, [shown]).contains(#"needletail_gateway_chunks_total{endpoint="chat"} 8000.0"#))
     }
 }

@@ -43,7 +43,9 @@ struct GatewayCommand: AsyncParsableCommand {
         }
         guard config != nil || demo else { throw ValidationError("give --config FILE.yaml, or --demo to try it") }
         let format = logFormat
-        let logger = Logger(label: "needletail") { JobLogHandler(label: $0, format: format, level: level, redactor: Redactor()) }
+        let keys = KeyRing()
+        let redactor = Redactor(isKey: { keys.isKey($0) })
+        let logger = Logger(label: "needletail") { JobLogHandler(label: $0, format: format, level: level, redactor: redactor) }
         let environment = Environment.all
         let read: @Sendable () throws -> GatewayConfiguration = { [self] in try configuration(environment) }
         let settings = try read()
@@ -54,7 +56,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let factory = ProviderFactory(processes: processes)
         let wiring = GatewayServer.Wiring(
             makeProvider: { try factory.make($0) }, workerExits: processes.exits(), version: Version.text,
-            readConfiguration: config == nil ? nil : read)
+            readConfiguration: config == nil ? nil : read, keys: keys)
         let gateway = try GatewayServer(settings, store: store, wiring: wiring, logger: logger)
         let greets = demo
         try await gateway.run { port in

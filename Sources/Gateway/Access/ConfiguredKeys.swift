@@ -35,17 +35,18 @@ package enum ConfiguredKeys {
         let role: AccessKey.Role = try reader.choice("role") ?? .client
         // Taken as values: a message about them must not repeat what they hold.
         let hash = try hash(reader.take("hash"), reader.take("key"), place, file, environment)
-        let endpoints = try reader.strings("endpoints")
+        let endpoints = try endpoints(&reader, place)
         let rate = try reader.int("requestsPer10Seconds", 1...100_000_000)
         try reader.finish()
-        if let endpoints {
-            guard !endpoints.isEmpty else { throw DefinitionError("\(place): 'endpoints' is empty; leave it out to open all") }
-            for endpoint in endpoints where !endpoint.isURLName {
-                throw DefinitionError("\(place): 'endpoints' names '\(endpoint.prefix(80))', which can be no endpoint")
-            }
-        }
-        return AccessKey(
-            name: name, role: role, hash: hash, endpoints: endpoints.map { Set($0.map(EndpointID.init)) }, requestsPer10Seconds: rate, createdAt: .now)
+        return AccessKey(name: name, role: role, hash: hash, endpoints: endpoints, requestsPer10Seconds: rate, createdAt: .now)
+    }
+
+    /// What a key opens; nil: everything.
+    static func endpoints(_ reader: inout SettingsReader, _ place: String) throws(DefinitionError) -> Set<EndpointID>? {
+        guard let names = try reader.strings("endpoints") else { return nil }
+        guard !names.isEmpty else { throw DefinitionError("\(place): 'endpoints' is empty; leave it out to open all") }
+        for name in names where !name.isURLName { throw DefinitionError("\(place): 'endpoints' names '\(name.prefix(80))', which can be no endpoint") }
+        return Set(names.map(EndpointID.init))
     }
 
     private static func hash(

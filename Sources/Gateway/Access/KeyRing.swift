@@ -45,8 +45,8 @@ package final class KeyRing: Sendable {
         snapshot.withLock { $0.workers.remove(caller) }
     }
 
-    /// Whether no key at all is known, of the configuration or of the store.
-    package var isEmpty: Bool { snapshot.withLock { $0.configured.isEmpty && $0.stored.isEmpty } }
+    /// Whether the configuration has a key of this name.
+    package func isConfigured(_ name: String) -> Bool { snapshot.withLock { $0.configured }.hasName(name) }
 
     /// Whether a text is a key that opens something here; for keeping keys out of logs.
     package func isKey(_ text: String) -> Bool {
@@ -103,7 +103,7 @@ private struct KeyTable: Sendable {
         for caller in list { add(caller) }
     }
 
-    var isEmpty: Bool { callers.isEmpty }
+    func hasName(_ name: String) -> Bool { callers.values.contains { $0.contains { $0.key.name == name } } }
 
     mutating func add(_ caller: Caller) {
         remove(caller)

@@ -14,10 +14,11 @@ extension AdminRoutes {
         return response
     }
 
-    func metrics() -> Response {
+    /// Of the endpoints that the caller may use.
+    func metrics(_ caller: Caller) -> Response {
         let now = Timestamp.now
         let reports = supervisor.overview.withLock { $0 }
-        let levels = core.endpoints.all.map { endpoint in
+        let levels = core.endpoints.all.filter { caller.mayUse($0.id) }.map { endpoint in
             let queue = core.dispatcher.figures(endpoint.id)
             let seats = core.dispatcher.seats(endpoint.id)
             return EndpointLevels(
@@ -50,7 +51,7 @@ extension AdminRoutes {
                     workerMilliseconds: counts.workerMilliseconds, points: core.signals.series(endpoint.id).points(since: since, now: now)))
             workers += seats.map { seat in
                 DashboardWorker(
-                    seat.record, jobs: Array(seat.held.keys.prefix(20)), capacity: max(seat.largestBatch, seat.held.count),
+                    seat.record, jobs: Array(seat.held.keys), capacity: max(seat.largestBatch, seat.held.count),
                     isOutdated: seat.record.handle != nil && seat.record.version != endpoint.version, phases: seat.phases)
             }
             workers += report.ended.prefix(10).map { DashboardWorker($0) }

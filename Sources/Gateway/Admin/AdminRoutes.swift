@@ -9,7 +9,10 @@ struct AdminRoutes: Sendable {
     let core: GatewayCore
     let gate: Gatekeeper
     let supervisor: Supervisor
+    let live: LiveConfiguration
     let about: About
+    /// Two keys of one name must not be made at a time.
+    let keyChanges = Turns()
 
     /// What the dashboard says of the gateway itself.
     struct About: Sendable {
@@ -28,13 +31,14 @@ struct AdminRoutes: Sendable {
         if call.path == ["dashboard"] { return dashboard() }
         if call.path == ["metrics"] {
             // Anybody who may look at jobs may look at figures; Prometheus sends a key.
-            guard let caller = gate.caller(call, as: .admin), caller.key.role != .worker else { throw .unauthorized }
-            return metrics()
+            let caller = try gate.caller(call)
+            guard caller.key.role != .worker else { throw .unauthorized }
+            return metrics(caller)
         }
         guard call.path.first == "admin", call.path.count >= 3, call.path[1] == "api" else {
             throw .notFound("there is nothing at \(call.request.uri.path.prefix(200))")
         }
-        guard let caller = gate.caller(call, as: .admin) else { throw .unauthorized }
+        let caller = try gate.caller(call, as: .admin)
         guard caller.mayAdminister else { throw ClientError(status: 403, message: "this needs an admin key") }
         let name = call.path.count == 4 ? call.path[3] : nil
         switch (call.path[2], call.method, name) {
@@ -105,7 +109,7 @@ struct AdminRoutes: Sendable {
         do { json = try JSONValue(parsing: body) } catch { throw .bad("malformed JSON: \(error)") }
         do { _ = try EndpointDefinition(id, json) } catch { throw .bad(error.description) }
         do { try await core.store.saveDefinition(id, json: body) } catch { throw ClientError(error) }
-        await core.signals.reload()
+        try await takeOver("endpoint '\(id)' is saved")
         return try endpoint(id)
     }
 
@@ -115,64 +119,20 @@ struct AdminRoutes: Sendable {
         }
         guard core.endpoints.definition(id) != nil else { throw .noEndpoint }
         do { try await core.store.removeDefinition(id) } catch { throw ClientError(error) }
-        await core.signals.reload()
+        try await takeOver("endpoint '\(id)' is removed from the store")
         return Reply.json { $0.raw("{\"removed\":true}") }
     }
 
     private func reload() async throws(ClientError) -> Response {
-        if let problem = await core.signals.reload() { throw .bad(problem) }
+        if let problem = await live.reload(readsFile: true) { throw .bad(problem) }
         return Reply.json { $0.raw("{\"reloaded\":true}") }
     }
 
-    // MARK: Keys
-
-    private func keys() async throws(ClientError) -> Response {
-        let keys: [AccessKey]
-        do { keys = try await core.store.keys() } catch { throw ClientError(error) }
-        return Reply.json { writer in
-            writer.raw("{\"keys\":[")
-            for (place, key) in keys.enumerated() {
-                if place > 0 { writer.raw(",") }
-                key.write(into: &writer)
-            }
-            writer.raw("]}")
-        }
-    }
-
-    /// `{"name", "role", "endpoints", "requestsPer10Seconds"}`; the key's text is in the answer and nowhere else.
-    private func makeKey(_ call: GatewayCall) async throws(ClientError) -> Response {
-        let body = try await call.body(limit: 1 << 16, tooLarge: .bad("the request is larger than 64 KiB"))
-        let text: AccessKeyText
-        let key: AccessKey
-        do {
-            var reader = try SettingsReader(try JSONValue(parsing: body), "the request")
-            guard let name = try reader.string("name"), name.isURLName else {
-                throw DefinitionError("the request: 'name' is missing, or holds other than letters, digits, '-' and '_'")
-            }
-            let role: AccessKey.Role = try reader.choice("role") ?? .client
-            let endpoints = try reader.strings("endpoints").map { Set($0.map { EndpointID($0) }) }
-            let limit = try reader.int("requestsPer10Seconds", 1...1_000_000_000)
-            try reader.finish()
-            text = AccessKeyText.make(role: role)
-            key = AccessKey(name: name, role: role, hash: text.hash, endpoints: endpoints, requestsPer10Seconds: limit, createdAt: .now)
-        } catch {
-            throw .bad("\(error)")
-        }
-        do { try await core.store.saveKey(key) } catch { throw ClientError(error) }
-        await core.signals.reload()
-        return Reply.json { writer in
-            writer.raw("{\"key\":")
-            writer.string(text.text)
-            writer.raw(",\"name\":")
-            writer.string(key.name)
-            writer.raw("}")
-        }
-    }
-
-    private func removeKey(_ name: String) async throws(ClientError) -> Response {
-        do { try await core.store.removeKey(name) } catch { throw ClientError(error) }
-        await core.signals.reload()
-        return Reply.json { $0.raw("{\"removed\":true}") }
+    /// What the store has taken has to hold here before it is called done.
+    /// - done: what the store has done, for the message.
+    func takeOver(_ done: String) async throws(ClientError) {
+        guard let problem = await live.reload(readsFile: false) else { return }
+        throw ClientError(status: 500, message: "\(done), but that is not in force at this gateway yet: \(problem); repeat the request or reload")
     }
 }
 
@@ -199,36 +159,5 @@ extension WorkerSeat {
         writer.raw(",\"coldStart\":")
         if let coldStart { writer.value((try? JSONValue(parsing: coldStart)) ?? .null) } else { writer.raw("null") }
         writer.raw("}")
-    }
-}
-
-extension AccessKey {
-    func write(into writer: inout JSONWriter) {
-        writer.raw("{\"name\":")
-        writer.string(name)
-        writer.raw(",\"role\":\"")
-        writer.raw(role.rawValue)
-        writer.raw("\",\"endpoints\":")
-        if let endpoints {
-            writer.value(.array(endpoints.sorted().map { .string($0.text) }))
-        } else {
-            writer.raw("null")
-        }
-        writer.raw(",\"createdAt\":")
-        writer.int(createdAt.milliseconds)
-        writer.raw("}")
-    }
-}
-
-extension EndpointDefinition {
-    /// The definition without the values of its environment, which may be secret.
-    var publicJSON: JSONValue {
-        guard var json = (try? JSONValue(parsing: version))?.object, var provider = json["provider"]?.object, let kind = provider.members.first?.key,
-            var settings = provider[kind]?.object, let environment = settings["env"]?.object
-        else { return (try? JSONValue(parsing: version)) ?? .null }
-        settings["env"] = .object(JSONObject(environment.members.map { ($0.key, JSONValue.string("…")) }))
-        provider[kind] = .object(settings)
-        json["provider"] = .object(provider)
-        return .object(json)
     }
 }

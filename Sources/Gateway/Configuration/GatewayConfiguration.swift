@@ -62,10 +62,8 @@ package struct GatewayConfiguration: Sendable {
         self.port = port
     }
 
-    package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
-
-    /// Whether anybody may use it: no key at all, and only this machine can reach it.
-    package var needsNoKeys: Bool { isLoopback && !keys.contains { $0.role == .client } }
+    /// Whether only this machine can reach it.
+    package var isLoopback: Bool { LoopbackName.matches(host) }
 
     /// Refuses what would be open to the network.
     package func check() throws(DefinitionError) {
@@ -73,5 +71,17 @@ package struct GatewayConfiguration: Sendable {
             throw DefinitionError(
                 "the gateway would listen on \(host) without a key that protects it: add one under 'keys' (needletail gateway-key NAME makes one), or listen on 127.0.0.1")
         }
+    }
+
+    /// Refuses what a gateway cannot change while it runs, too. Above all, whether keys are needed goes by the address in use.
+    /// - start: what it was started with.
+    package func check(since start: GatewayConfiguration) throws(DefinitionError) {
+        guard host == start.host, port == start.port else {
+            throw DefinitionError("'listen' has changed from \(start.host):\(start.port) to \(host):\(port), which needs a restart; nothing was taken over")
+        }
+        guard certificateFile == start.certificateFile, privateKeyFile == start.privateKeyFile else {
+            throw DefinitionError("'tls' has changed, which needs a restart; nothing was taken over")
+        }
+        try check()
     }
 }

@@ -16,7 +16,7 @@ extension GatewayCore {
         let steps = match.jobs.map { JobStep($0.id, .take(worker: worker, attempt: $0.job.attempt + 1), at: now) }
         let verdicts: [JobVerdict]
         do {
-            verdicts = try await store.apply(steps, .committed)
+            verdicts = try await apply(steps, .committed)
         } catch {
             logger.warning("no job can be handed out: \(error)", metadata: ["worker": "\(worker)"])
             for job in match.jobs { dispatcher.release(job.id, from: worker, isDone: false, at: .now) }

@@ -52,7 +52,7 @@ final class GatewayCore: Sendable {
     @discardableResult
     func apply(_ id: JobID, _ event: JobEvent, _ durability: Durability) async throws(StoreError) -> JobVerdict {
         let now = Timestamp.now
-        let verdicts = try await store.apply([JobStep(id, event, at: now)], durability)
+        let verdicts = try await apply([JobStep(id, event, at: now)], durability)
         guard let verdict = verdicts.first else { return .unknown }
         settle(event, verdict, at: now)
         return verdict

@@ -7,7 +7,7 @@ final class GatewaySignals: Sendable {
     let demand = Mailbox<EndpointID>()
     let metrics = GatewayMetrics()
     private let series = Mutex<[EndpointID: TimeSeries]>([:])
-    /// Reads definitions and keys again; set once the gateway is wired up.
+    /// Takes over definitions and keys as the store has them now, not the file; set once the gateway is wired up.
     let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
     /// Says that a job with a webhook ended.
     let webhookNudge = Mutex<(@Sendable () -> Void)?>(nil)

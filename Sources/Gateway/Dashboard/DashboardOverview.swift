@@ -65,12 +65,11 @@ package struct DashboardEndpoint: Sendable {
     package var why: String
     /// What its workers have cost so far, those that are up included.
     package var workerMilliseconds: Int
-    package var pricePerHour: Double?
     package var points: SeriesPoints
 
     package init(
         id: EndpointID, health: Health, reason: String? = nil, counts: JobCounts, scaling: ScalingSettings, provider: ProviderDefinition.Kind, workersUp: Int,
-        workersWanted: Int, why: String, workerMilliseconds: Int, pricePerHour: Double? = nil, points: SeriesPoints
+        workersWanted: Int, why: String, workerMilliseconds: Int, points: SeriesPoints
     ) {
         self.id = id
         self.health = health
@@ -82,7 +81,6 @@ package struct DashboardEndpoint: Sendable {
         self.workersWanted = workersWanted
         self.why = why
         self.workerMilliseconds = workerMilliseconds
-        self.pricePerHour = pricePerHour
         self.points = points
     }
 
@@ -110,7 +108,6 @@ package struct DashboardEndpoint: Sendable {
         writer.next("workersWanted", workersWanted)
         writer.next("why", why)
         writer.next("workerSeconds", Double(workerMilliseconds) / 1000)
-        writer.next("pricePerHour", pricePerHour)
         writer.next("points")
         points.write(into: &writer)
         writer.raw("}")

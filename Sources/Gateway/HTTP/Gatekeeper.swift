@@ -5,21 +5,26 @@ internal import Synchronization
 final class Gatekeeper: Sendable {
     let keys: KeyRing
     let limiter: RateLimiter
-    private let isOpen: Mutex<Bool>
+    /// What callers without a key may be; nothing before the first `setOpen`.
+    private let openRoles = Mutex<Set<AccessKey.Role>>([])
 
-    /// - isOpen: nobody needs a key. Only where the gateway listens on loopback and no key is configured.
-    init(keys: KeyRing, limits: RateLimits, isOpen: Bool) {
+    init(keys: KeyRing, limits: RateLimits) {
         self.keys = keys
         limiter = RateLimiter(limits)
-        self.isOpen = Mutex(isOpen)
     }
 
-    func setOpen(_ flag: Bool) { isOpen.withLock { $0 = flag } }
+    func setOpen(_ roles: Set<AccessKey.Role>) { openRoles.withLock { $0 = roles } }
 
-    /// - role: what an anonymous caller counts as, where nobody needs a key.
-    func caller(_ call: GatewayCall, as role: AccessKey.Role = .client) -> Caller? {
+    /// - role: what a caller without a key wants to be.
+    func caller(_ call: GatewayCall, as role: AccessKey.Role = .client) throws(ClientError) -> Caller {
         if let caller = keys.authenticate(call.authorization) { return caller }
-        guard isOpen.withLock({ $0 }) else { return nil }
+        guard openRoles.withLock({ $0.contains(role) }) else { throw .unauthorized }
+        guard call.isLocal else {
+            throw ClientError(
+                status: 403,
+                message: "without a key this gateway answers this machine only: send the request to localhost, 127.0.0.1 or [::1] and from no other web site, "
+                    + "or configure a key and send it (needletail gateway-key NAME makes one)")
+        }
         return Caller(key: AccessKey(name: "anonymous", role: role, hash: [], endpoints: nil, createdAt: Timestamp(milliseconds: 0)))
     }
 

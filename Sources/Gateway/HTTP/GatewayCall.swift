@@ -44,7 +44,7 @@ struct GatewayCall: Sendable {
     /// A whole number within a range; one outside becomes the nearest inside.
     func clamped(_ name: String, _ range: ClosedRange<Int>, default fallback: Int) throws(ClientError) -> Int {
         guard let text = parameter(name), !text.isEmpty else { return fallback }
-        guard let value = Int(text) else { throw .bad("'\(name)' must be a whole number of milliseconds") }
+        guard let value = Int(text) else { throw .bad("'\(name)' must be a whole number, found '\(text.prefix(40))'") }
         return min(max(value, range.lowerBound), range.upperBound)
     }
 

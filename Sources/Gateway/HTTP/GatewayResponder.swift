@@ -63,10 +63,11 @@ struct GatewayResponder: HTTPResponder {
         let operation = call.path[2]
         let rest = Array(call.path.dropFirst(3))
         if let request = WorkerOperation(operation, rest) { return try await worker(call, id, request) }
-        let caller = gate.caller(call)
-        guard let caller else {
-            if operation == "openai" { return OpenAIFailure(status: 401, message: "invalid API key", type: "AuthenticationError").response }
-            throw .unauthorized
+        let caller: Caller
+        do throws(ClientError) { caller = try gate.caller(call) } catch {
+            guard operation == "openai" else { throw error }
+            let isUnknown = error.status == 401
+            return (isUnknown ? OpenAIFailure(status: 401, message: "invalid API key", type: "AuthenticationError") : OpenAIFailure(error)).response
         }
         // A key that does not open the endpoint learns nothing of it.
         guard caller.mayUse(id), let definition = core.endpoints.definition(id) else {
@@ -137,9 +138,11 @@ extension GatewayResponder {
     private func admit(_ call: GatewayCall, _ endpoint: EndpointID, _ operation: WorkerOperation) async throws(ClientError) -> WorkerRoutes.WorkerCall {
         guard operation.worker.isURLName else { throw .bad("the worker's id may hold letters, digits, '-' and '_' only") }
         let worker = WorkerID(operation.worker)
-        var caller = gate.caller(call, as: .worker)
-        if caller == nil, await core.lookForWorkers() { caller = gate.caller(call, as: .worker) }
-        guard let caller else { throw .unauthorized }
+        let caller: Caller
+        do throws(ClientError) { caller = try gate.caller(call, as: .worker) } catch {
+            guard error.status == 401, await core.lookForWorkers() else { throw error }
+            caller = try gate.caller(call, as: .worker)
+        }
         guard let definition = core.endpoints.definition(endpoint) else { throw .noEndpoint }
         try await core.admit(worker, to: definition, caller)
         return WorkerRoutes.WorkerCall(call: call, worker: worker, endpoint: definition)

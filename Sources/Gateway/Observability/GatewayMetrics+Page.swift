@@ -25,11 +25,13 @@ extension GatewayMetrics {
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
     /// All metrics in Prometheus's text format.
+    /// - levels: of the endpoints to show; what was counted of others is left out.
     package func page(_ levels: [EndpointLevels]) -> [UInt8] {
         let counts = snapshot
         var text = PrometheusText(labels: [])
         Self.write(levels, &text)
-        let endpoints = counts.endpoints.sorted { $0.key < $1.key }
+        let shown = Set(levels.map(\.id))
+        let endpoints = counts.endpoints.filter { shown.contains($0.key) }.sorted { $0.key < $1.key }
         Self.writeCounters(endpoints, &text)
         Self.writeHistograms(endpoints, &text)
         Self.writeRest(counts, &text)
@@ -77,12 +79,14 @@ extension GatewayMetrics {
         counter("jobs_requeued", "Hand-outs that ended with the loss of the worker.") { Double($0.requeued) }
         counter("chunks", "Partial outputs that workers posted.") { Double($0.chunks) }
         counter("tokens", "Output tokens that workers reported.") { Double($0.tokens) }
-        counter("openai_streams", "Streamed responses of the OpenAI route.") { Double($0.relays) }
+        counter("openai_requests", "Requests of the OpenAI route, streamed or not.") { Double($0.openAIRequests) }
         counter("worker_starts", "Workers that were started.") { Double($0.workerStarts) }
         counter("worker_quick_exits", "Workers that died before their first job.") { Double($0.quickExits) }
         counter("worker_seconds", "Time that workers were up.") { Double($0.workerMilliseconds) / 1000 }
-        text.describe("needletail_gateway_openai_streams_open", .gauge, "Streamed responses of the OpenAI route that are being written.")
-        for (id, endpoint) in endpoints { text.sample("needletail_gateway_openai_streams_open", [("endpoint", id.text)], Double(endpoint.openRelays)) }
+        text.describe("needletail_gateway_openai_requests_open", .gauge, "Requests of the OpenAI route that are not answered to the end.")
+        for (id, endpoint) in endpoints {
+            text.sample("needletail_gateway_openai_requests_open", [("endpoint", id.text)], Double(endpoint.openAIRequestsOpen))
+        }
     }
 
     private static func writeHistograms(_ endpoints: [(key: EndpointID, value: Endpoint)], _ text: inout PrometheusText) {
@@ -108,11 +112,11 @@ extension GatewayMetrics {
         for result in WebhookResult.allCases {
             text.sample("needletail_gateway_webhooks_total", [("result", result.rawValue)], Double(counts.webhooks[result.place]))
         }
-        text.describe("needletail_gateway_store_seconds", .histogram, "Time of the store's calls.")
+        text.describe("needletail_gateway_store_seconds", .histogram, "Time until the store had written a job or a step.")
         for operation in StoreOperation.allCases {
             text.samples("needletail_gateway_store_seconds", counts.store[operation.place], [("operation", operation.rawValue)])
         }
-        text.describe("needletail_gateway_store_errors_total", .counter, "Calls of the store that failed.")
+        text.describe("needletail_gateway_store_errors_total", .counter, "Writes of jobs and steps that failed.")
         for operation in StoreOperation.allCases {
             text.sample("needletail_gateway_store_errors_total", [("operation", operation.rawValue)], Double(counts.storeErrors[operation.place]))
         }

@@ -14,14 +14,15 @@ package enum HTTPOperation: String, Sendable, CaseIterable {
     case take = "job-take"
     case done = "job-done"
     case chunks = "job-stream"
+    case stop = "job-stop"
     case ping
     // The rest.
     case admin, dashboard, metrics, other
 }
 
-/// What the store is asked.
+/// What the store is asked to write down; jobs wait for both.
 package enum StoreOperation: String, Sendable, CaseIterable {
-    case submit, apply, read, log, other
+    case submit, apply
 }
 
 /// Counts what happens since the process started; `page` writes it for Prometheus. Recording takes one lock and changes a few numbers.
@@ -32,8 +33,8 @@ package final class GatewayMetrics: Sendable {
         var requeued: UInt64 = 0
         var chunks: UInt64 = 0
         var tokens: UInt64 = 0
-        var relays: UInt64 = 0
-        var openRelays = 0
+        var openAIRequests: UInt64 = 0
+        var openAIRequestsOpen = 0
         var workerStarts: UInt64 = 0
         var quickExits: UInt64 = 0
         var workerMilliseconds = 0
@@ -54,8 +55,8 @@ package final class GatewayMetrics: Sendable {
         var rateLimited: UInt64 = 0
         var unauthorized: UInt64 = 0
         var webhooks = InlineArray<5, UInt64>(repeating: 0)
-        var store = InlineArray<5, Histogram> { _ in Histogram(bounds: GatewayMetrics.storeSeconds) }
-        var storeErrors = InlineArray<5, UInt64>(repeating: 0)
+        var store = InlineArray<2, Histogram> { _ in Histogram(bounds: GatewayMetrics.storeSeconds) }
+        var storeErrors = InlineArray<2, UInt64>(repeating: 0)
     }
 
     static let seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800]
@@ -101,15 +102,15 @@ extension GatewayMetrics {
     /// Back into the queue, its worker was lost.
     package func requeued(_ endpoint: EndpointID) { change(endpoint) { $0.requeued += 1 } }
 
-    /// A streamed OpenAI response began; call `relayEnded` when it is over.
+    /// An OpenAI request that became a job, streamed or not; call `relayEnded` when it is over.
     package func relayBegan(_ endpoint: EndpointID) {
         change(endpoint) {
-            $0.relays += 1
-            $0.openRelays += 1
+            $0.openAIRequests += 1
+            $0.openAIRequestsOpen += 1
         }
     }
 
-    package func relayEnded(_ endpoint: EndpointID) { change(endpoint) { $0.openRelays = max(0, $0.openRelays - 1) } }
+    package func relayEnded(_ endpoint: EndpointID) { change(endpoint) { $0.openAIRequestsOpen = max(0, $0.openAIRequestsOpen - 1) } }
 }
 
 // MARK: - Workers, requests, store
@@ -185,9 +186,6 @@ extension StoreOperation {
         switch self {
         case .submit: 0
         case .apply: 1
-        case .read: 2
-        case .log: 3
-        case .other: 4
         }
     }
 }

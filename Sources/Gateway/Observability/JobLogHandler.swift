@@ -44,11 +44,16 @@ package struct JobLogHandler: LogHandler {
         let members = names.map { name in
             (name: name, value: Redactor.isSecretName(name) ? Redactor.mark : redactor(Self.text(fields[name] ?? "")))
         }
-        let message = redactor(event.message.description)
+        let lost = sink.takeLost()
+        if lost > 0 { write(.warning, "log lines were lost: they were not read as fast as they came", [(name: "lines", value: "\(lost)")]) }
+        write(event.level, redactor(event.message.description), members)
+    }
+
+    private func write(_ level: Logger.Level, _ message: String, _ members: [(name: String, value: String)]) {
         let time = LogTime.text(.now)
         switch format {
-        case .json: sink.write(json(time, event.level, message, members))
-        case .text: sink.write(Self.plain(time, event.level, message, members))
+        case .json: sink.write(json(time, level, message, members))
+        case .text: sink.write(Self.plain(time, level, message, members))
         }
     }
 
@@ -102,16 +107,5 @@ package struct JobLogHandler: LogHandler {
                 + values.sorted { $0.key < $1.key }.map { "\($0.key): \(Redactor.isSecretName($0.key) ? Redactor.mark : text($0.value))" }
                 .joined(separator: ", ") + "}"
         }
-    }
-}
-
-extension Logger {
-    /// A logger whose lines name what they are about.
-    package func about(job: JobID? = nil, endpoint: EndpointID? = nil, worker: WorkerID? = nil) -> Logger {
-        var logger = self
-        if let job { logger[metadataKey: "job"] = "\(job)" }
-        if let endpoint { logger[metadataKey: "endpoint"] = "\(endpoint)" }
-        if let worker { logger[metadataKey: "worker"] = "\(worker)" }
-        return logger
     }
 }

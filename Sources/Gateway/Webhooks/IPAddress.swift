@@ -25,6 +25,7 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var isV6: Bool { bytes.count == 16 }
+    package var isLoopback: Bool { isV6 ? bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1 : bytes.first == 127 }
 
     package var description: String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

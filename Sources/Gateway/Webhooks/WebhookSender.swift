@@ -7,13 +7,10 @@ package struct WebhookContent: Sendable {
     /// JSON: the status payload with `input` and `webhook`.
     package var body: [UInt8]
     package var allowsPrivate: Bool
-    /// The endpoint's secret to sign with; nil: not signed.
-    package var secret: String?
 
-    package init(body: [UInt8], allowsPrivate: Bool, secret: String? = nil) {
+    package init(body: [UInt8], allowsPrivate: Bool) {
         self.body = body
         self.allowsPrivate = allowsPrivate
-        self.secret = secret
     }
 }
 
@@ -74,18 +71,18 @@ package final class WebhookSender: Sendable {
     private let outbox: Outbox
     private let connections: WebhookConnections
     private let settings: WebhookSettings
-    private let content: @Sendable (JobID) async -> WebhookContent?
+    private let content: @Sendable (JobID) async throws -> WebhookContent?
     private let onResult: @Sendable (WebhookResult) -> Void
     private let logger: Logger
     private let load = Mutex(Load())
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
-    /// - content: what to post about a job; nil where the job is gone.
+    /// - content: what to post about a job; nil where the job is gone. Throws where that cannot be said now: the delivery comes back with its lease's end.
     /// - onResult: told of each try's end.
     package init(
         _ outbox: Outbox, _ connections: WebhookConnections, _ settings: WebhookSettings = WebhookSettings(), logger: Logger,
-        onResult: @escaping @Sendable (WebhookResult) -> Void = { _ in }, content: @escaping @Sendable (JobID) async -> WebhookContent?
+        onResult: @escaping @Sendable (WebhookResult) -> Void = { _ in }, content: @escaping @Sendable (JobID) async throws -> WebhookContent?
     ) {
         self.outbox = outbox
         self.connections = connections
@@ -143,7 +140,14 @@ package final class WebhookSender: Sendable {
 
     private func send(_ delivery: WebhookDelivery) async {
         let metadata: Logger.Metadata = ["job": "\(delivery.job)", "try": "\(delivery.tries + 1)"]
-        guard let content = await content(delivery.job) else { return await end(delivery, .dropped) }
+        let content: WebhookContent
+        do {
+            guard let found = try await self.content(delivery.job) else { return await end(delivery, .dropped) }
+            content = found
+        } catch {
+            // Only a job that is known to be gone is dropped: this one is due again when its lease ends.
+            return logger.warning("a webhook's job cannot be read; it is sent later", metadata: metadata.merging(["error": "\(error)"]) { $1 })
+        }
         let target: WebhookTarget
         do throws(WebhookRefusal) {
             target = try WebhookTarget.check(url: delivery.url, allowsPrivate: content.allowsPrivate)
@@ -157,7 +161,7 @@ package final class WebhookSender: Sendable {
         var failure: String
         do {
             let status = try await connections.post(
-                content.body, to: target, headers: headers(content), allowsPrivate: content.allowsPrivate, timeout: .seconds(settings.timeoutSeconds))
+                content.body, to: target, headers: Self.headers, allowsPrivate: content.allowsPrivate, timeout: .seconds(settings.timeoutSeconds))
             if (200..<300).contains(status) { return await end(delivery, .delivered) }
             failure = "status \(status)"
         } catch let refusal as WebhookRefusal {
@@ -175,11 +179,7 @@ package final class WebhookSender: Sendable {
         await end(delivery, isLast ? .givenUp : .retried)
     }
 
-    private func headers(_ content: WebhookContent) -> [(name: String, value: String)] {
-        var headers = [(name: "Content-Type", value: "application/json"), (name: "User-Agent", value: "needletail-gateway")]
-        if let secret = content.secret { headers.append((WebhookSignature.header, WebhookSignature.value(body: content.body, secret: secret))) }
-        return headers
-    }
+    private static let headers = [(name: "Content-Type", value: "application/json"), (name: "User-Agent", value: "needletail-gateway")]
 
     private func end(_ delivery: WebhookDelivery, _ result: WebhookResult) async {
         await settle(delivery, tries: delivery.tries + 1, next: result == .retried ? .now + settings.secondsBetweenTries * 1000 : nil)

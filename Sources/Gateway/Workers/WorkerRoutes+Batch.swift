@@ -103,7 +103,7 @@ extension WorkerRoutes {
         _ steps: [JobStep], _ durability: Durability, _ worker: WorkerID, _ arrivals: inout ChunkArrivals
     ) async throws(ClientError) -> [String] {
         let verdicts: [JobVerdict]
-        do { verdicts = try await core.store.apply(steps, durability) } catch { throw ClientError(error) }
+        do { verdicts = try await core.apply(steps, durability) } catch { throw ClientError(error) }
         var gone: [String] = []
         for (step, verdict) in zip(steps, verdicts) {
             core.settle(step.event, verdict, at: step.at)
