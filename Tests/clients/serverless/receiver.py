@@ -15,7 +15,11 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:                  # its sender died
+                    self.close_connection = True
+                    return
                 url = urllib.parse.urlparse(self.path)
                 with outer.lock:
                     outer.received.append((time.time(), url.path.strip("/"), json.loads(body)))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The serverless part with real clients: the acceptance checks, then three minutes of chaos on SQLite.
+# The serverless part with real clients: the acceptance checks, two gateways on one PostgreSQL, then three minutes of chaos on SQLite.
 # usage: run.sh NEEDLETAIL [MINUTES_OF_CHAOS]
 set -eu
 binary=$1
@@ -19,5 +19,6 @@ fi
 model=$("$binary" download --quiet)
 
 "$venv/bin/python" "$here/serverless_checks.py" --binary "$binary" --model "$model"
+"$venv/bin/python" "$here/two_gateways.py" --binary "$binary" --model "$model"
 "$venv/bin/python" "$here/chaos.py" --binary "$binary" --model "$model" --minutes "$minutes" --store sqlite
 echo "serverless: $(($(date +%s) - begin)) s in all"
