@@ -53,7 +53,8 @@ package final class GatewayServer: Sendable {
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let port = Mutex(0)
-    private let isLeader = Mutex(false)
+    /// Until when this gateway leads; nil: it does not.
+    private let leadership = Mutex<ContinuousClock.Instant?>(nil)
     private let replica = UUIDText.random()
 
     package init(_ configuration: GatewayConfiguration, store: any JobStore, wiring: Wiring, logger: Logger) throws(DefinitionError) {
@@ -95,11 +96,10 @@ package final class GatewayServer: Sendable {
         if let problem = await reload(readsFile: false) { throw DefinitionError(problem) }
         core.signals.reloader.withLock { reloader in reloader = { [weak self] in await self?.reload(readsFile: true) } }
         core.dispatcher.setMaxConcurrency(limits())
-        isLeader.withLock { $0 = !core.store.isShared }
         let changes = core.store.changes()
         try await core.recover()
         gate.keys.replaceWorkers(try await core.store.workers())
-        let leads: @Sendable () -> Bool = { [weak self] in self?.isLeader.withLock { $0 } ?? false }
+        let leads: @Sendable () -> Bool = { [weak self] in self?.isLeader ?? false }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [core] in await core.follow(changes) }
             tasks.addTask { [core, logger] in await Upkeep(core: core, logger: logger).run(leads: leads) }
@@ -257,18 +257,25 @@ package final class GatewayServer: Sendable {
 
     // MARK: Leadership
 
+    /// How long a gateway leads without saying so again, ms.
+    private static let leadershipTerm = 10_000
+
+    /// A gateway that held still for a while, or has lost its store, stops by itself before another one begins.
+    private var isLeader: Bool { !core.store.isShared || leadership.withLock { $0.map { ContinuousClock.now < $0 } ?? false } }
+
     private func keepLeading() async {
         guard core.store.isShared else { return }
         while !Task.isCancelled {
-            let before = isLeader.withLock { $0 }
-            let now = Timestamp.now
-            let leads = (try? await core.store.lead(replica, at: now, milliseconds: 10_000)) ?? (before && Timestamp.now - now < 5000)
-            if leads, !before {
-                logger.info("this gateway leads now: it scales and keeps time")
-                try? await core.synchroniseWorkers()
-                if let workers = try? await core.store.workers() { gate.keys.replaceWorkers(workers) }
+            let before = isLeader
+            let asked = ContinuousClock.now
+            if let leads = try? await core.store.lead(replica, at: .now, milliseconds: Self.leadershipTerm) {
+                if leads, !before {
+                    logger.info("this gateway leads now: it scales and keeps time")
+                    try? await core.synchroniseWorkers()
+                }
+                // A second short of the store's: clocks differ.
+                leadership.withLock { $0 = leads ? asked + .milliseconds(Self.leadershipTerm - 1000) : nil }
             }
-            isLeader.withLock { $0 = leads }
             try? await Task.sleep(for: .seconds(3))
         }
     }
@@ -279,6 +286,6 @@ package final class GatewayServer: Sendable {
     private func beginShutdown() async {
         core.isStopping.withLock { $0 = true }
         for seat in core.dispatcher.seats() { core.dispatcher.dismissPolls(of: seat.record.id) }
-        if isLeader.withLock({ $0 }) { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
+        if isLeader { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
     }
 }

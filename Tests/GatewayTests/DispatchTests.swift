@@ -184,6 +184,17 @@ import WorkerProtocol
         #expect(poll.map { dispatcher.closePoll($0) } == false)
     }
 
+    @Test func aRemovedWorkerDoesNotComeBackFromAnOldList() {
+        let dispatcher = Dispatcher()
+        let start = Timestamp.now
+        let old = WorkerRecord(id: WorkerID("w"), endpoint: endpoint, state: .idle, version: "", startedAt: start)
+        #expect(dispatcher.adopt(old) && dispatcher.adopt(old))
+        dispatcher.remove(old.id, at: start + 10)
+        #expect(!dispatcher.adopt(old) && dispatcher.seat(old.id) == nil)
+        // One that came back under its old name is another worker.
+        #expect(dispatcher.adopt(WorkerRecord(id: old.id, endpoint: endpoint, state: .idle, version: "", startedAt: start + 20)))
+    }
+
     @Test func stopsReachAWorkerThatAsksLater() async {
         let dispatcher = Dispatcher()
         let id = worker("w", in: dispatcher)

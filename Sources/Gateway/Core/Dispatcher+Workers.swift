@@ -19,12 +19,28 @@ extension Dispatcher {
         }
     }
 
-    package func remove(_ worker: WorkerID) {
+    /// Takes in a worker that the store knows, if it is new here.
+    /// - Returns: whether the worker is one of ours now; not if it was removed here a moment ago.
+    package func adopt(_ record: WorkerRecord) -> Bool {
+        state.withLock { state in
+            if state.workers[record.id] != nil { return true }
+            if let removed = state.removed[record.id], record.startedAt <= removed { return false }
+            state.workers[record.id] = WorkerSeat(record: record)
+            return true
+        }
+    }
+
+    package func remove(_ worker: WorkerID, at now: Timestamp = .now) {
         state.withLock { state in
             state.workers[worker] = nil
             state.stopWaiters[worker] = nil
+            if state.removed.count >= 100 { state.removed = state.removed.filter { now - $0.value < Self.removalMemory } }
+            state.removed[worker] = now
         }
     }
+
+    /// How long a removed worker is remembered at least, ms: longer than reading the store takes.
+    private static var removalMemory: Int { 60_000 }
 
     package func seats(_ endpoint: EndpointID? = nil) -> [WorkerSeat] {
         state.withLock { state in state.workers.values.filter { endpoint == nil || $0.record.endpoint == endpoint } }

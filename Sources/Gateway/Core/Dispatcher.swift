@@ -42,6 +42,8 @@ package final class Dispatcher: Sendable {
         var stopWaiters: [WorkerID: Mailbox<[JobID]>] = [:]
         var maxConcurrency: [EndpointID: Int] = [:]
         var nextPoll = 0
+        /// Workers that were removed a moment ago: the store's list may have been read before.
+        var removed: [WorkerID: Timestamp] = [:]
         /// What came and went while the store was being read.
         var reads: [Int: QueueRead] = [:]
         var nextRead = 0

@@ -63,8 +63,8 @@ extension GatewayCore {
         let records = try await store.workers()
         let known = Set(records.map(\.id))
         for record in records {
+            guard dispatcher.adopt(record) else { continue }
             keys.add(record)
-            dispatcher.insert(record)
             _ = dispatcher.update(record.id) { seat in
                 if let seen = record.seenAt, seat.record.seenAt.map({ $0 < seen }) ?? true { seat.record.seenAt = seen }
                 if seat.record.readyAt == nil { seat.record.readyAt = record.readyAt }

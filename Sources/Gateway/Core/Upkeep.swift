@@ -34,8 +34,8 @@ struct Upkeep: Sendable {
                 let reason = "the job ran longer than its executionTimeout of \(deadline - held.takenAt) ms"
                 do {
                     let verdict = try await core.apply(id, .timeOut(reason: reason), .committed)
-                    // It was over already: the seat is behind.
-                    if !verdict.isApplied { core.dispatcher.release(id, from: seat.record.id, isDone: false, at: now) }
+                    // It was over already, by another gateway's word perhaps: then its worker has yet to hear of it.
+                    if !verdict.isApplied { core.callOff(id, seat.record.endpoint, at: now) }
                 } catch {
                     logger.warning("a job that ran too long could not be ended: \(error)", metadata: ["job": "\(id)"])
                 }
