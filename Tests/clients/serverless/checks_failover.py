@@ -37,19 +37,19 @@ def leader(pair):
 
 
 class Census:
-    """Counts an endpoint's worker processes over and over. One may have children, which bear its name."""
+    """Counts an endpoint's workers over and over. A worker is the head of a process group; its children may outlive it for a moment."""
 
     def __init__(self, pair, endpoint):
-        self.pair, self.endpoint, self.most, self.seen, self.over = pair, endpoint, 0, set(), threading.Event()
+        self.pair, self.endpoint, self.most, self.over = pair, endpoint, 0, threading.Event()
 
     def now(self):
-        found = [processes.environment(pid) for pid in processes.marked(MARK, self.pair.first.mark)]
-        return {one["RUNPOD_POD_ID"] for one in found if one.get("RUNPOD_ENDPOINT_ID") == self.endpoint and one.get("RUNPOD_POD_ID")}
+        heads = [pid for pid in processes.marked(MARK, self.pair.first.mark) if int(processes.stat(pid)[2]) == pid]
+        return sum(processes.environment(pid).get("RUNPOD_ENDPOINT_ID") == self.endpoint for pid in heads)
 
     def _run(self):
         while not self.over.wait(0.1):
-            names = self.now()
-            self.most, self.seen = max(self.most, len(names)), self.seen | names
+            with contextlib.suppress(TypeError):        # one that ended while it was looked at
+                self.most = max(self.most, self.now())
 
     def __enter__(self):
         self.thread = threading.Thread(target=self._run, daemon=True)
