@@ -102,7 +102,7 @@ extension GatewayCore {
         let holders = dispatcher.holders(of: id, endpoint)
         guard !holders.isEmpty else { return }
         switch state {
-        case .completed, .failed: for worker in holders { dispatcher.release(id, from: worker, isDone: false, at: .now) }
+        case .completed, .failed: for worker in holders { dispatcher.release(id, from: worker, isDone: true, at: .now) }
         case .cancelled, .timedOut: callOff(id, endpoint, at: .now)
         case .inProgress: if try await store.job(id) == nil { callOff(id, endpoint, at: .now) }
         case .inQueue: break
