@@ -53,7 +53,7 @@ package final class GatewayServer: Sendable {
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let port = Mutex(0)
-    private let isLeader = Mutex(false)
+    private let leadership: Leadership
     private let replica = UUIDText.random()
 
     package init(_ configuration: GatewayConfiguration, store: any JobStore, wiring: Wiring, logger: Logger) throws(DefinitionError) {
@@ -71,8 +71,9 @@ package final class GatewayServer: Sendable {
         let host = ["0.0.0.0", "::", ""].contains(configuration.host) ? "127.0.0.1" : configuration.host
         let publicURL = configuration.publicURL
         let known = PortBox()
+        leadership = Leadership(isSole: !store.isShared)
         supervisor = Supervisor(
-            core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys,
+            core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys, leadership: leadership,
             address: { _ in publicURL ?? "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(known.port)" }, eventLoop: group.any(), logger: logger)
         portBox = known
     }
@@ -95,14 +96,12 @@ package final class GatewayServer: Sendable {
         if let problem = await reload(readsFile: false) { throw DefinitionError(problem) }
         core.signals.reloader.withLock { reloader in reloader = { [weak self] in await self?.reload(readsFile: true) } }
         core.dispatcher.setMaxConcurrency(limits())
-        isLeader.withLock { $0 = !core.store.isShared }
         let changes = core.store.changes()
         try await core.recover()
         gate.keys.replaceWorkers(try await core.store.workers())
-        let leads: @Sendable () -> Bool = { [weak self] in self?.isLeader.withLock { $0 } ?? false }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [core] in await core.follow(changes) }
-            tasks.addTask { [core, logger] in await Upkeep(core: core, logger: logger).run(leads: leads) }
+            tasks.addTask { [core, logger, leadership] in await Upkeep(core: core, logger: logger).run(leads: { leadership.holds }) }
             tasks.addTask { await self.keepLeading() }
             tasks.addTask { await self.sendWebhooks() }
             tasks.addTask { await self.reloadOnSignal() }
@@ -110,7 +109,7 @@ package final class GatewayServer: Sendable {
             tasks.addTask { [supervisor] in
                 // Workers need the port.
                 for await _ in ready.stream { break }
-                await supervisor.run(leads: leads)
+                await supervisor.run()
             }
             tasks.addTask { [core, wiring] in
                 guard let exits = wiring.workerExits else { return }
@@ -258,25 +257,29 @@ package final class GatewayServer: Sendable {
     private func keepLeading() async {
         guard core.store.isShared else { return }
         while !Task.isCancelled {
-            let before = isLeader.withLock { $0 }
-            let now = Timestamp.now
-            let leads = (try? await core.store.lead(replica, at: now, milliseconds: 10_000)) ?? (before && Timestamp.now - now < 5000)
-            if leads, !before {
-                logger.info("this gateway leads now: it scales and keeps time")
-                try? await core.synchroniseWorkers()
-                if let workers = try? await core.store.workers() { gate.keys.replaceWorkers(workers) }
+            let asked = ContinuousClock.now
+            switch try? await core.store.lead(replica, at: .now, milliseconds: Leadership.leaseMilliseconds) {
+            case true?:
+                if !leadership.holds {
+                    logger.info("this gateway leads now: it scales and keeps time")
+                    try? await core.synchroniseWorkers()
+                    if let workers = try? await core.store.workers() { gate.keys.replaceWorkers(workers) }
+                }
+                leadership.extend(from: asked)
+            case false?: leadership.end()
+            // The store does not answer: what was granted runs out.
+            case nil: break
             }
-            isLeader.withLock { $0 = leads }
             try? await Task.sleep(for: .seconds(3))
         }
     }
 
     // MARK: Shutdown
 
-    /// No more jobs go out; workers end; held requests are answered.
+    /// No more jobs go out; those that run come to their end; workers that this gateway started end; held requests are answered.
     private func beginShutdown() async {
         core.isStopping.withLock { $0 = true }
         for seat in core.dispatcher.seats() { core.dispatcher.dismissPolls(of: seat.record.id) }
-        if isLeader.withLock({ $0 }) { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
+        await supervisor.stopAll(graceSeconds: configuration.shutdownGrace)
     }
 }

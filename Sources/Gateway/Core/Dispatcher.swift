@@ -187,7 +187,8 @@ package final class Dispatcher: Sendable {
     package func assign(_ job: Job, to worker: WorkerID, at now: Timestamp) {
         state.withLock { state in
             state.workers[worker]?.held[job.id] = .init(
-                attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin)
+                attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin,
+                isLowPriority: job.policy.lowPriority)
             state.workers[worker]?.refreshState(at: now)
         }
     }

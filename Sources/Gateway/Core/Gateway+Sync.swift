@@ -61,6 +61,8 @@ extension GatewayCore {
                 if seat.record.readyAt == nil { seat.record.readyAt = record.readyAt }
                 if seat.record.handle == nil { seat.record.handle = record.handle }
                 if record.state == .draining || record.state == .unhealthy || seat.record.state == .initializing { seat.record.state = record.state }
+                // The leader has taken it into service again.
+                if record.state == .idle || record.state == .running, !seat.changedSinceSave { _ = seat.reopen(at: .now) }
             }
             if record.state == .draining { dispatcher.dismissPolls(of: record.id) }
         }

@@ -1,24 +1,24 @@
 internal import JSON
-internal import Jobs
-internal import Logging
-internal import Synchronization
+package import Jobs
+package import Logging
+package import Synchronization
 internal import WorkerProtocol
 
 /// The heart of the gateway: every change of a job goes through here, to the store first, then to whoever waits for it.
 ///
 /// Others of its kind are extensions: hand-outs, workers' signs of life, the OpenAI route, upkeep.
-final class GatewayCore: Sendable {
+package final class GatewayCore: Sendable {
     let store: any JobStore
-    let dispatcher = Dispatcher()
+    package let dispatcher = Dispatcher()
     let watch = JobWatch()
     let relays = Relays()
     let endpoints: EndpointShelf
     let signals: GatewaySignals
     let logger: Logger
     /// Set once the process is to end: no more jobs are handed out.
-    let isStopping = Mutex(false)
+    package let isStopping = Mutex(false)
 
-    init(store: any JobStore, endpoints: EndpointShelf, signals: GatewaySignals, logger: Logger) {
+    package init(store: any JobStore, endpoints: EndpointShelf, signals: GatewaySignals, logger: Logger) {
         self.store = store
         self.endpoints = endpoints
         self.signals = signals

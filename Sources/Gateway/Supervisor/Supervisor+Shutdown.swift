@@ -1,0 +1,75 @@
+internal import Jobs
+internal import Logging
+internal import Providers
+internal import Scaling
+internal import Synchronization
+
+/// The end of the gateway.
+extension Supervisor {
+    /// Lets jobs that run come to their end, and ends the workers that this gateway answers for: they end once their jobs are done.
+    /// Returns when nothing is left, or soon after `graceSeconds`.
+    package func stopAll(graceSeconds: Int) async {
+        let began = Timestamp.now
+        let deadline = began + (graceSeconds * 1000 + 2000)
+        let leads = leadership.holds
+        var turn = 0
+        await withDiscardingTaskGroup { group in
+            while Timestamp.now < deadline, !isOver(since: began, leads: leads) {
+                // Workers that a pass under way still starts are among the next turn's.
+                for round in (leads ? rounds() : []) where claims.begin(round.claims) {
+                    group.addTask {
+                        await self.stop(round, graceSeconds, began)
+                        _ = self.claims.end(round.claims)
+                    }
+                }
+                if core.store.isShared, turn % 20 == 0, claims.begin([.endedJobs]) {
+                    group.addTask {
+                        await self.releaseEnded()
+                        _ = self.claims.end([.endedJobs])
+                    }
+                }
+                turn += 1
+                try? await Task.sleep(for: .milliseconds(50))
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func isOver(since began: Timestamp, leads: Bool) -> Bool {
+        let taken = claims.taken
+        return core.dispatcher.seats().allSatisfy { seat in
+            // Of several gateways the others go on handing out jobs.
+            guard !seat.held.values.contains(where: { !core.store.isShared || $0.takenAt < began + 1000 }) else { return false }
+            // Without a handle it is one that is just being started, or nobody's.
+            let isStarting = seat.record.secretHash != nil && taken.contains(.endpoint(seat.record.endpoint))
+            return !leads || (seat.record.handle == nil && !isStarting)
+        }
+    }
+
+    private func stop(_ round: SupervisorRound, _ graceSeconds: Int, _ began: Timestamp) async {
+        let group: WorkerGroup
+        switch round {
+        case .endpoint(let endpoint): group = WorkerGroup(endpoint)
+        case .former(let former): group = former
+        case .removed(let endpoint): return await endRemoved(endpoint)
+        }
+        guard !seats(group).isEmpty, let (provider, endpoint) = try? providers.starter(of: group, current: core.endpoints.definition(group.endpoint))
+        else { return }
+        for seat in seats(group) where !seat.isStopping { mark(seat.record.id, asked: true, "the gateway is shutting down") }
+        await orderStops(group, provider, endpoint, longestGrace: graceSeconds, since: began)
+        var history = StartHistory()
+        await lookAfter(group, provider, &history)
+    }
+
+    /// Where several gateways share the store, a job that was handed out here may have ended through another.
+    private func releaseEnded() async {
+        for endpoint in Set(core.dispatcher.seats().filter { !$0.held.isEmpty }.map(\.record.endpoint)) {
+            let limit = 10_000
+            guard let running = try? await core.store.jobs(endpoint, in: .inProgress, limit: limit), running.count < limit else { continue }
+            let live = Set(running.map(\.id))
+            for seat in core.dispatcher.seats(endpoint) {
+                for id in seat.held.keys where !live.contains(id) { core.dispatcher.release(id, from: seat.record.id, isDone: false, at: .now) }
+            }
+        }
+    }
+}
