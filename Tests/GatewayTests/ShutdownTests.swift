@@ -73,4 +73,20 @@ import Gateway
             #expect(bench.core.dispatcher.seats().isEmpty)
         }
     }
+
+    @Test func aPassThatHangsDoesNotDelayTheStops() async throws {
+        let platform = StandInProvider(holding: [.states])
+        try await Bench.with({ _ in .individual(platform) }) { bench in
+            let endpoint = try Bench.definition("e")
+            try await bench.worker("w", of: endpoint, handle: "h")
+            bench.endpoints.setFile([endpoint])
+            await platform.wait { $0.open[.states] == 1 }
+            bench.core.isStopping.withLock { $0 = true }
+            async let end: Void = bench.supervisor.stopAll(graceSeconds: 600)
+            await platform.wait { $0.stopped == ["h"] }
+            platform.release(.states)
+            await end
+            #expect(platform.record.forgotten == ["h"] && platform.record.mostOpen[.states] == 1)
+        }
+    }
 }

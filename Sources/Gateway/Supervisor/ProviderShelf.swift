@@ -39,23 +39,29 @@ package final class ProviderShelf: Sendable {
 
     package init(_ make: @escaping Make) { self.make = make }
 
-    func provider(_ endpoint: EndpointDefinition) throws -> EndpointProvider {
+    func provider(_ endpoint: EndpointDefinition) async throws -> EndpointProvider {
         let group = WorkerGroup(endpoint)
         if let known = made.withLock({ $0[group] }) { return known }
         let provider = try make(endpoint)
-        made.withLock { $0[group] = provider }
-        return provider
+        let winner = made.withLock { made in
+            defer { made[group] = made[group] ?? provider }
+            return made[group]
+        }
+        guard let winner else { return provider }
+        // Somebody else was making it.
+        await provider.close()
+        return winner
     }
 
     /// What started these workers, whatever the endpoint's definition says now: their version is the text of the one they were started with.
     /// - Parameter current: the definition in force, nil where the endpoint was removed. It stands in for a text that cannot be read any more.
-    func starter(of group: WorkerGroup, current: EndpointDefinition?) throws -> (provider: any WorkerProvider, definition: EndpointDefinition) {
+    func starter(of group: WorkerGroup, current: EndpointDefinition?) async throws -> (provider: any WorkerProvider, definition: EndpointDefinition) {
         var definition = current
         if current?.version != group.version, var former = try? EndpointDefinition(group.endpoint, JSONValue(parsing: group.version)) {
             former.version = group.version
             definition = former
         }
-        guard let definition, case .individual(let provider) = try provider(definition) else {
+        guard let definition, case .individual(let provider) = try await provider(definition) else {
             throw ProviderError("the definition that the worker was started with cannot be read, or starts no single workers")
         }
         return (provider, definition)

@@ -9,7 +9,7 @@ extension Supervisor {
     func endFormer(_ group: WorkerGroup) async {
         let current = core.endpoints.definition(group.endpoint)
         let provider: any WorkerProvider, endpoint: EndpointDefinition
-        do { (provider, endpoint) = try providers.starter(of: group, current: current) } catch {
+        do { (provider, endpoint) = try await providers.starter(of: group, current: current) } catch {
             return await note("it cannot be stopped: \(error)", seats(group))
         }
         // How they end says nothing of the definition as it is now.

@@ -16,22 +16,16 @@ extension Supervisor {
         await withDiscardingTaskGroup { group in
             while Timestamp.now < deadline, !isOver(since: began, leads: leads) {
                 // Workers that a pass under way still starts are among the next turn's.
-                for round in (leads ? rounds() : []) where claims.begin(round.claims) {
-                    group.addTask {
-                        await self.stop(round, graceSeconds, began)
-                        _ = self.claims.end(round.claims)
-                    }
+                for round in leads ? rounds() : [] {
+                    if let workers = round.workers { begin([.stops(workers)], in: &group) { await self.stop(workers, graceSeconds, began) } }
+                    begin(round.claims, in: &group) { await self.seeEnd(round) }
                 }
-                if core.store.isShared, turn % 20 == 0, claims.begin([.endedJobs]) {
-                    group.addTask {
-                        await self.releaseEnded()
-                        _ = self.claims.end([.endedJobs])
-                    }
-                }
+                if core.store.isShared, turn % 20 == 0 { begin([.endedJobs], in: &group) { await self.releaseEnded() } }
                 turn += 1
                 try? await Task.sleep(for: .milliseconds(50))
             }
-            group.cancelAll()
+            // In time, what is under way clears up behind ended workers.
+            if Timestamp.now >= deadline { group.cancelAll() }
         }
     }
 
@@ -46,19 +40,31 @@ extension Supervisor {
         }
     }
 
-    private func stop(_ round: SupervisorRound, _ graceSeconds: Int, _ began: Timestamp) async {
-        let group: WorkerGroup
-        switch round {
-        case .endpoint(let endpoint): group = WorkerGroup(endpoint)
-        case .former(let former): group = former
-        case .removed(let endpoint): return await endRemoved(endpoint)
+    private func begin(_ claims: [SupervisorRound.Claim], in group: inout DiscardingTaskGroup, _ work: @escaping @Sendable () async -> Void) {
+        guard self.claims.begin(claims) else { return }
+        group.addTask {
+            await work()
+            _ = self.claims.end(claims)
         }
-        guard !seats(group).isEmpty, let (provider, endpoint) = try? providers.starter(of: group, current: core.endpoints.definition(group.endpoint))
-        else { return }
-        for seat in seats(group) where !seat.isStopping { mark(seat.record.id, asked: true, "the gateway is shutting down") }
-        await orderStops(group, provider, endpoint, longestGrace: graceSeconds, since: began)
+    }
+
+    /// Does not wait for a pass that is under way.
+    private func stop(_ workers: WorkerGroup, _ graceSeconds: Int, _ began: Timestamp) async {
+        guard let (provider, endpoint) = await starter(of: workers) else { return }
+        for seat in seats(workers) where !seat.isStopping { mark(seat.record.id, asked: true, "the gateway is shutting down") }
+        await orderStops(workers, provider, endpoint, longestGrace: graceSeconds, since: began)
+    }
+
+    private func seeEnd(_ round: SupervisorRound) async {
+        if case .removed(let endpoint) = round { return await endRemoved(endpoint) }
+        guard let workers = round.workers, let (provider, _) = await starter(of: workers) else { return }
         var history = StartHistory()
-        await lookAfter(group, provider, &history)
+        await lookAfter(workers, provider, &history)
+    }
+
+    private func starter(of workers: WorkerGroup) async -> (provider: any WorkerProvider, definition: EndpointDefinition)? {
+        guard !seats(workers).isEmpty else { return nil }
+        return try? await providers.starter(of: workers, current: core.endpoints.definition(workers.endpoint))
     }
 
     /// Where several gateways share the store, a job that was handed out here may have ended through another.

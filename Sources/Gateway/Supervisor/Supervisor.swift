@@ -114,7 +114,7 @@ package final class Supervisor: Sendable {
             memory.version = endpoint.version
         }
         let provider: EndpointProvider
-        do { provider = try providers.provider(endpoint) } catch {
+        do { provider = try await providers.provider(endpoint) } catch {
             report(endpoint.id, "the provider cannot be used: \(error)", obstacle: "the provider cannot be used: \(error)")
             return
         }

@@ -13,7 +13,17 @@ enum SupervisorRound: Sendable {
     enum Claim: Hashable, Sendable {
         case endpoint(EndpointID)
         case workers(WorkerGroup)
+        case stops(WorkerGroup)
         case endedJobs
+    }
+
+    /// Its workers that a provider knows.
+    var workers: WorkerGroup? {
+        switch self {
+        case .endpoint(let endpoint): WorkerGroup(endpoint)
+        case .former(let group): group
+        case .removed: nil
+        }
     }
 
     /// What no other task may look after meanwhile.
