@@ -56,8 +56,7 @@ package final class GatewayServer: Sendable {
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let port = Mutex(0)
-    /// Until when this gateway leads; nil: it does not.
-    private let leadership = Mutex<ContinuousClock.Instant?>(nil)
+    private let leadership: Leadership
     private let replica = UUIDText.random()
 
     package init(_ configuration: GatewayConfiguration, store: any JobStore, wiring: Wiring, logger: Logger) throws(DefinitionError) {
@@ -77,8 +76,9 @@ package final class GatewayServer: Sendable {
         let host = ["0.0.0.0", "::", ""].contains(configuration.host) ? "127.0.0.1" : configuration.host
         let publicURL = configuration.publicURL
         let known = PortBox()
+        leadership = Leadership(isSole: !store.isShared)
         supervisor = Supervisor(
-            core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys,
+            core: core, providers: ProviderShelf(wiring.makeProvider), keys: keys, leadership: leadership,
             address: { _ in publicURL ?? "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(known.port)" }, eventLoop: group.any(), logger: logger)
         portBox = known
     }
@@ -103,10 +103,9 @@ package final class GatewayServer: Sendable {
         let changes = core.store.changes()
         try await core.recover()
         gate.keys.replaceWorkers(try await core.store.workers())
-        let leads: @Sendable () -> Bool = { [weak self] in self?.isLeader ?? false }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [core] in await core.follow(changes) }
-            tasks.addTask { [core, logger] in await Upkeep(core: core, logger: logger).run(leads: leads) }
+            tasks.addTask { [core, logger, leadership] in await Upkeep(core: core, logger: logger).run(leads: { leadership.holds }) }
             tasks.addTask { await self.keepLeading() }
             tasks.addTask { await self.sendWebhooks() }
             tasks.addTask { await self.reloadOnSignal() }
@@ -114,7 +113,7 @@ package final class GatewayServer: Sendable {
             tasks.addTask { [supervisor] in
                 // Workers need the port.
                 for await _ in ready.stream { break }
-                await supervisor.run(leads: leads)
+                await supervisor.run()
             }
             tasks.addTask { [core, wiring] in
                 guard let exits = wiring.workerExits else { return }
@@ -225,24 +224,20 @@ package final class GatewayServer: Sendable {
 
     // MARK: Leadership
 
-    /// How long a gateway leads without saying so again, ms.
-    private static let leadershipTerm = 10_000
-
-    /// A gateway that held still for a while, or has lost its store, stops by itself before another one begins.
-    private var isLeader: Bool { !core.store.isShared || leadership.withLock { $0.map { ContinuousClock.now < $0 } ?? false } }
-
     private func keepLeading() async {
         guard core.store.isShared else { return }
         while !Task.isCancelled {
-            let before = isLeader
             let asked = ContinuousClock.now
-            if let leads = try? await core.store.lead(replica, at: .now, milliseconds: Self.leadershipTerm) {
-                if leads, !before {
+            switch try? await core.store.lead(replica, at: .now, milliseconds: Leadership.leaseMilliseconds) {
+            case true?:
+                if !leadership.holds {
                     logger.info("this gateway leads now: it scales and keeps time")
                     try? await core.synchroniseWorkers()
                 }
-                // A second short of the store's: clocks differ.
-                leadership.withLock { $0 = leads ? asked + .milliseconds(Self.leadershipTerm - 1000) : nil }
+                leadership.extend(from: asked)
+            case false?: leadership.end()
+            // The store does not answer: what was granted runs out.
+            case nil: break
             }
             try? await Task.sleep(for: .seconds(3))
         }
@@ -250,10 +245,10 @@ package final class GatewayServer: Sendable {
 
     // MARK: Shutdown
 
-    /// No more jobs go out; workers end; held requests are answered.
+    /// No more jobs go out; those that run come to their end; workers that this gateway started end; held requests are answered.
     private func beginShutdown() async {
         core.isStopping.withLock { $0 = true }
         for seat in core.dispatcher.seats() { core.dispatcher.dismissPolls(of: seat.record.id) }
-        if isLeader { await supervisor.stopAll(graceSeconds: configuration.shutdownGrace) }
+        await supervisor.stopAll(graceSeconds: configuration.shutdownGrace)
     }
 }

@@ -7,7 +7,8 @@ extension FleetPlan {
     /// crash loops are the platform's own business (rollouts, back-off); its reason is passed on.
     static func scale(_ view: FleetView, _ platform: PlatformFigures) -> FleetPlan {
         var plan = FleetPlan()
-        let known = view.workers.filter { !$0.hasLeft && !$0.isStopping && $0.state != .draining }
+        plan.endOutdated(view)
+        let known = view.workers.filter { !$0.hasLeft && !$0.isStopping && !$0.isOutdated && $0.state != .draining }
         let ready = known.filter(\.isReady)
         let busy = ready.count { $0.running > 0 }
         let wanted = max(0, platform.wanted)
@@ -39,5 +40,17 @@ extension FleetPlan {
         }
         if let obstacle = plan.obstacle { plan.why += "; \(obstacle)" }
         return plan
+    }
+
+    /// Workers that were started one by one, before the endpoint was given to the platform: it knows nothing of them.
+    private mutating func endOutdated(_ view: FleetView) {
+        for worker in view.workers where worker.isOutdated && !worker.isStopping && !worker.hasLeft {
+            let reason = worker.state == .draining ? worker.reason : nil
+            if worker.running == 0 {
+                actions.append(.stop(worker.id, reason: reason ?? Self.outdated))
+            } else if worker.state != .draining {
+                actions.append(.drain(worker.id, reason: Self.outdated))
+            }
+        }
     }
 }

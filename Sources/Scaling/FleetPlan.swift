@@ -57,6 +57,8 @@ package struct FleetPlan: Sendable, Equatable {
         return plan
     }
 
+    static let outdated = "the endpoint's definition has changed"
+
     /// Orders the end of those that have to go whatever the demand.
     /// - Returns: workers that count as capacity, and how many places are taken.
     private mutating func endLeavers(_ view: FleetView) -> (capacity: [WorkerView], occupied: Int) {
@@ -69,8 +71,7 @@ package struct FleetPlan: Sendable, Equatable {
             } else if worker.state == .draining {
                 if worker.running == 0 { actions.append(.stop(worker.id, reason: worker.reason ?? "drained")) }
             } else if worker.isOutdated {
-                let reason = "the endpoint's definition has changed"
-                actions.append(worker.running == 0 ? .stop(worker.id, reason: reason) : .drain(worker.id, reason: reason))
+                actions.append(worker.running == 0 ? .stop(worker.id, reason: Self.outdated) : .drain(worker.id, reason: Self.outdated))
             } else if worker.hasTimedOut(at: view.now, initTimeoutSeconds: view.initTimeoutSeconds) {
                 actions.append(.giveUp(worker.id, reason: "not ready after \(view.initTimeoutSeconds) s (initTimeout)"))
             } else {

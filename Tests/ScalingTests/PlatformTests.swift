@@ -30,6 +30,19 @@ import Testing
         #expect(ScalingTests.plan(81, settings(max: 5), QueueFigures(inProgress: 1), workers, platform: figures).actions.isEmpty)
     }
 
+    /// They hold the endpoint's former provider's machines; the platform cannot end them.
+    @Test func workersStartedOneByOneGoAndDoNotCount() {
+        let workers = [
+            worker("idle", .idle, idleSince: 0, outdated: true), worker("busy", .running, running: 1, outdated: true),
+            worker("drained", .draining, outdated: true), worker("draining", .draining, running: 1, outdated: true),
+            worker("ending", .draining, outdated: true, stopping: true), worker("pod", .idle, idleSince: 99),
+        ]
+        let plan = plan(100, settings(max: 3), QueueFigures(inProgress: 2), workers, platform: PlatformFigures(wanted: 1, ready: 1))
+        #expect(plan.stopped == ["idle", "drained"])
+        #expect(plan.drained == ["busy"])
+        #expect(plan.scale == nil && plan.desired == 0)
+    }
+
     @Test func passesTheReasonOn() {
         let queue = QueueFigures(inQueue: 1, oldestQueuedAt: at(0))
         let plan = plan(1, settings(), queue, platform: PlatformFigures(wanted: 1, ready: 0, reason: "Unschedulable: 0/3 nodes have nvidia.com/gpu"))

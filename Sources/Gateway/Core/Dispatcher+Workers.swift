@@ -62,7 +62,8 @@ extension Dispatcher {
     }
 
     private static func assign(_ job: Job, to worker: WorkerID, at now: Timestamp, _ state: inout State) {
-        state.workers[worker]?.held[job.id] = .init(attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin)
+        state.workers[worker]?.held[job.id] = .init(
+            attempt: job.attempt, takenAt: job.takenAt ?? now, deadline: job.executionDeadline, origin: job.origin, isLowPriority: job.policy.lowPriority)
         state.workers[worker]?.refreshState(at: now)
     }
 

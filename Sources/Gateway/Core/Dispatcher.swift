@@ -181,7 +181,7 @@ package final class Dispatcher: Sendable {
             given[poll.id, default: []].append(job)
             // Held from now on: its worker is not idle, and a cancel finds it.
             state.workers[poll.worker]?.held[job.id] = .init(
-                attempt: job.job.attempt + 1, takenAt: now, deadline: nil, origin: job.job.origin)
+                attempt: job.job.attempt + 1, takenAt: now, deadline: nil, origin: job.job.origin, isLowPriority: job.job.policy.lowPriority)
             state.workers[poll.worker]?.refreshState(at: now)
             if !job.job.prefix.isEmpty { state.workers[poll.worker]?.seen.add(job.job.prefix) }
         }

@@ -1,8 +1,8 @@
-internal import Jobs
+package import Jobs
 internal import Synchronization
 
 /// The endpoints as they are defined now: those of the configuration file and those made over the admin API.
-final class EndpointShelf: Sendable {
+package final class EndpointShelf: Sendable {
     private struct State {
         var file: [EndpointID: EndpointDefinition] = [:]
         var added: [EndpointID: EndpointDefinition] = [:]
@@ -10,6 +10,8 @@ final class EndpointShelf: Sendable {
     }
 
     private let state = Mutex(State())
+
+    package init() {}
 
     func definition(_ id: EndpointID) -> EndpointDefinition? { state.withLock { $0.file[id] ?? $0.added[id] } }
 
@@ -26,7 +28,7 @@ final class EndpointShelf: Sendable {
 
     func isFromFile(_ id: EndpointID) -> Bool { state.withLock { $0.file[id] != nil } }
 
-    func setFile(_ definitions: [EndpointDefinition]) {
+    package func setFile(_ definitions: [EndpointDefinition]) {
         state.withLock { state in state.file = Dictionary(definitions.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last }) }
     }
 

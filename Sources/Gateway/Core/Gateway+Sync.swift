@@ -44,7 +44,7 @@ extension GatewayCore {
             if let seat = dispatcher.seat(worker) {
                 if seat.held[job.id] == nil, !seat.isStopping || seat.record.state == .draining { dispatcher.assign(job, to: worker, at: .now) }
             } else if leads, !store.isShared || job.takenAt.map({ Timestamp.now - $0 > 5000 }) ?? true {
-                let held = WorkerSeat.Held(attempt: job.attempt, takenAt: job.takenAt ?? .now, deadline: nil, origin: job.origin)
+                let held = WorkerSeat.Held(attempt: job.attempt, takenAt: job.takenAt ?? .now, deadline: nil, origin: job.origin, isLowPriority: job.policy.lowPriority)
                 await lose(job.id, held, on: worker, in: endpoint, "worker \(worker) is gone")
             }
         }
@@ -70,6 +70,8 @@ extension GatewayCore {
                 if seat.record.readyAt == nil { seat.record.readyAt = record.readyAt }
                 if seat.record.handle == nil { seat.record.handle = record.handle }
                 if record.state == .draining || record.state == .unhealthy || seat.record.state == .initializing { seat.record.state = record.state }
+                // The leader has taken it into service again.
+                if record.state == .idle || record.state == .running, !seat.changedSinceSave { _ = seat.reopen(at: .now) }
             }
             if record.state == .draining { dispatcher.dismissPolls(of: record.id) }
         }

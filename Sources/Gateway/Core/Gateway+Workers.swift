@@ -41,7 +41,10 @@ extension GatewayCore {
             return seat.record
         }
         guard case .some(.some(let record)) = record else { return }
-        do { try await store.save(record) } catch { logger.warning("a worker's state was not saved: \(error)", metadata: ["worker": "\(worker)"]) }
+        do { try await store.save(record) } catch {
+            logger.warning("a worker's state was not saved: \(error)", metadata: ["worker": "\(worker)"])
+            _ = dispatcher.update(worker) { $0.changedSinceSave = true }
+        }
     }
 
     func workerIsUnhealthy(_ worker: WorkerID, _ reason: String) async {

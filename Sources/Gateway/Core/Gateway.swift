@@ -1,29 +1,29 @@
 internal import JSON
-internal import Jobs
-internal import Logging
-internal import Synchronization
+package import Jobs
+package import Logging
+package import Synchronization
 internal import WorkerProtocol
 
 /// The heart of the gateway: every change of a job goes through here, to the store first, then to whoever waits for it.
 ///
 /// Others of its kind are extensions: hand-outs, workers' signs of life, the OpenAI route, upkeep.
-final class GatewayCore: Sendable {
+package final class GatewayCore: Sendable {
     let store: any JobStore
-    let dispatcher = Dispatcher()
+    package let dispatcher = Dispatcher()
     let watch = JobWatch()
     let relays = Relays()
     let endpoints: EndpointShelf
     let signals: GatewaySignals
     let logger: Logger
     /// Set once the process is to end: no more jobs are handed out.
-    let isStopping = Mutex(false)
+    package let isStopping = Mutex(false)
     /// Set when the workers are gone: nothing more will come, requests that wait are answered with what there is.
     let isClosing = Mutex(false)
     let keys: KeyRing
     /// When workers were last looked up because of a key that is not known here.
     let askedForWorkers = Mutex(Timestamp(milliseconds: 0))
 
-    init(store: any JobStore, endpoints: EndpointShelf, keys: KeyRing, signals: GatewaySignals, logger: Logger) {
+    package init(store: any JobStore, endpoints: EndpointShelf, keys: KeyRing, signals: GatewaySignals, logger: Logger) {
         self.store = store
         self.keys = keys
         self.endpoints = endpoints

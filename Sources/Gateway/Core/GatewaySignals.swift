@@ -2,7 +2,7 @@ internal import Jobs
 internal import Synchronization
 
 /// What happens in the gateway, passed on to whoever scales, counts or plots. Called often, from any thread; returns at once.
-final class GatewaySignals: Sendable {
+package final class GatewaySignals: Sendable {
     /// Endpoints whose demand or supply has changed: wakes the supervisor.
     let demand = Mailbox<EndpointID>()
     let metrics = GatewayMetrics()
@@ -11,6 +11,8 @@ final class GatewaySignals: Sendable {
     let reloader = Mutex<(@Sendable () async -> String?)?>(nil)
     /// Says that a job with a webhook ended.
     let webhookNudge = Mutex<(@Sendable () -> Void)?>(nil)
+
+    package init() {}
 
     /// Makes the supervisor look at once.
     func wake() { demand.put(EndpointID("")) }

@@ -10,6 +10,7 @@ package struct WorkerSeat: Sendable {
         /// Pings in a row that did not name the job.
         var missedPings = 0
         var origin: JobOrigin
+        var isLowPriority: Bool
     }
 
     package var record: WorkerRecord
@@ -31,8 +32,8 @@ package struct WorkerSeat: Sendable {
     package var loadingSince: Timestamp?
     /// Asked to end.
     package var isStopping = false
-    /// The provider was told to end it.
-    package var isStopOrdered = false
+    /// When the provider was told to end it.
+    package var stopOrderedAt: Timestamp?
     /// Why it was asked to end is our own wish, not a failure of the worker.
     package var wasAsked = false
     /// Phases of its start as JSON text, as our own worker tells them.

@@ -8,15 +8,16 @@ internal import WorkerProtocol
 /// Carrying out a plan.
 extension Supervisor {
     func carryOut(_ plan: FleetPlan, _ endpoint: EndpointDefinition, _ provider: EndpointProvider, _ memory: inout Memory) async {
-        for action in plan.actions {
+        // A slow platform can make this last.
+        for action in plan.actions where mayAct {
             switch (action, provider) {
             case (.start(let count), .individual(let provider)):
                 memory.history.started(count, at: .now)
                 let orderedAt = Timestamp.now
-                for _ in 0..<count { await start(endpoint, provider, &memory, orderedAt) }
+                for _ in 0..<count where mayAct { await start(endpoint, provider, &memory, orderedAt) }
             case (.drain(let worker, let reason), _): core.drain(worker, reason)
-            case (.stop(let worker, let reason), .individual(let provider)): await stop(worker, reason, endpoint, provider, asked: true)
-            case (.giveUp(let worker, let reason), .individual(let provider)): await stop(worker, reason, endpoint, provider, asked: false)
+            case (.stop(let worker, let reason), _): await stop(worker, reason, asked: true)
+            case (.giveUp(let worker, let reason), _): await stop(worker, reason, asked: false)
             case (.failQueue(let reason), _): await failQueue(endpoint.id, reason)
             case (.scale(let count), .fleet(let fleet)):
                 await fleet.rank(plan.deletionCosts)
@@ -27,7 +28,7 @@ extension Supervisor {
                 } catch {
                     report(endpoint.id, "\(plan.why); \(error)", obstacle: "\(error)")
                 }
-            default: break
+            case (.start, _), (.scale, _): break
             }
         }
     }
@@ -41,23 +42,34 @@ extension Supervisor {
                 worker: record.id, endpoint: endpoint.id, command: try endpoint.provider.workerCommand(),
                 environment: try environment(of: record.id, secret.text, endpoint), definition: endpoint.provider)
             // Known before it can ask for jobs, also to a gateway that comes after this one.
-            try await core.store.save(record)
             keys.add(record)
             core.dispatcher.insert(record)
-            let handle = try await provider.start(order)
-            record.handle = handle
-            _ = core.dispatcher.update(record.id) { $0.record.handle = handle }
-            try await core.store.save(core.dispatcher.seat(record.id)?.record ?? record)
-            core.signals.metrics.workerStarted(endpoint.id)
-            logger.info("worker started", metadata: ["worker": "\(record.id)", "endpoint": "\(endpoint.id)", "handle": "\(handle)"])
-        } catch let error as ProviderError {
-            logger.error("no worker could be started: \(error)", metadata: ["endpoint": "\(endpoint.id)"])
-            if !error.isCapacity { memory.history.failedToStart(orderedAt: orderedAt, reason: "\(error)", at: .now) }
-            await forget(WorkerSeat(record: record), "\(error)")
+            // Not earlier: whoever ends the gateway waits for the seats that it sees.
+            guard !core.isStopping.withLock({ $0 }) else { return takeBack(record) }
+            try await core.store.save(record)
+            record.handle = try await provider.start(order)
         } catch {
             logger.error("no worker could be started: \(error)", metadata: ["endpoint": "\(endpoint.id)"])
-            if core.dispatcher.seat(record.id)?.record.handle == nil { await forget(WorkerSeat(record: record), "\(error)") }
+            if let error = error as? ProviderError, !error.isCapacity {
+                memory.history.failedToStart(orderedAt: orderedAt, reason: "\(error)", at: .now)
+            }
+            return await forget(WorkerSeat(record: record), "\(error)")
         }
+        core.signals.metrics.workerStarted(endpoint.id)
+        logger.info("worker started", metadata: ["worker": "\(record.id)", "endpoint": "\(endpoint.id)", "handle": "\(record.handle ?? "")"])
+        // The order may have taken long enough for others to take the record for a leftover.
+        core.dispatcher.insert(record)
+        _ = core.dispatcher.update(record.id) { [handle = record.handle] seat in
+            seat.record.handle = handle
+            // Until it is written, each pass tries again.
+            seat.changedSinceSave = true
+        }
+        await core.saveIfDue(record.id)
+    }
+
+    private func takeBack(_ record: WorkerRecord) {
+        core.dispatcher.remove(record.id)
+        keys.remove(record)
     }
 
     /// The protocol's variables, then the definition's, which may replace them.
@@ -74,49 +86,25 @@ extension Supervisor {
         return variables.filter { !own.contains($0.name) } + given
     }
 
-    private func stop(_ worker: WorkerID, _ reason: String, _ endpoint: EndpointDefinition, _ provider: any WorkerProvider, asked: Bool) async {
+    /// Notes that the worker is to end; `orderStops` tells its provider.
+    private func stop(_ worker: WorkerID, _ reason: String, asked: Bool) async {
         guard let seat = core.dispatcher.seat(worker), !seat.isStopping else { return }
         // A job may have come since the plan was made.
         if asked, !seat.held.isEmpty { return core.drain(worker, reason) }
         mark(worker, asked: asked, reason)
+        guard seat.record.handle != nil else { return await forget(seat, reason) }
+        logger.info("stopping worker: \(reason)", metadata: ["worker": "\(worker)", "endpoint": "\(seat.record.endpoint)"])
         await core.saveIfDue(worker)
-        if let handle = seat.record.handle {
-            logger.info("stopping worker: \(reason)", metadata: ["worker": "\(worker)", "endpoint": "\(endpoint.id)"])
-            await provider.stop(handle, graceSeconds: endpoint.stopGraceSeconds)
-        } else {
-            await forget(seat, reason)
-        }
     }
 
     private func failQueue(_ endpoint: EndpointID, _ reason: String) async {
+        let now = Timestamp.now
         do {
-            for job in try await core.store.jobs(endpoint, in: .inQueue, limit: 10_000) { try await core.apply(job.id, .fail(reason: reason), .committed) }
+            let steps = try await core.store.jobs(endpoint, in: .inQueue, limit: 10_000).map { JobStep($0.id, .fail(reason: reason), at: now) }
+            guard !steps.isEmpty else { return }
+            for (step, verdict) in zip(steps, try await core.store.apply(steps, .committed)) { core.settle(step.event, verdict, at: now) }
         } catch {
             logger.warning("jobs that wait in vain could not be ended: \(error)", metadata: ["endpoint": "\(endpoint)"])
-        }
-    }
-
-    /// The gateway ends: its workers go with it, those with jobs after these are done or the time is over.
-    func stopAll(graceSeconds: Int) async {
-        for endpoint in core.endpoints.all {
-            guard case .individual(let provider)? = try? providers.provider(endpoint) else { continue }
-            for seat in core.dispatcher.seats(endpoint.id) {
-                guard let handle = seat.record.handle else { continue }
-                mark(seat.record.id, asked: true, "the gateway is shutting down")
-                await provider.stop(handle, graceSeconds: min(graceSeconds, endpoint.stopGraceSeconds))
-            }
-        }
-        let deadline = Timestamp.now + (graceSeconds * 1000 + 2000)
-        while Timestamp.now < deadline {
-            var left = 0
-            for endpoint in core.endpoints.all {
-                guard case .individual(let provider)? = try? providers.provider(endpoint) else { continue }
-                var memory = Memory()
-                await lookAfter(endpoint, provider, &memory)
-                left += core.dispatcher.seats(endpoint.id).count { $0.record.handle != nil }
-            }
-            if left == 0 { return }
-            try? await Task.sleep(for: .milliseconds(50))
         }
     }
 }

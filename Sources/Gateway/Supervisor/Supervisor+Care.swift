@@ -6,21 +6,20 @@ internal import Synchronization
 
 /// Finding out what has become of workers.
 extension Supervisor {
-    /// Silence after which a worker counts as lost: three pings, at least half a minute.
-    static func patience(_ endpoint: EndpointDefinition) -> Int { max(3 * endpoint.pingIntervalMilliseconds, 30_000) }
+    /// Workers that a provider knows, of those started with one definition.
+    func seats(_ group: WorkerGroup) -> [WorkerSeat] {
+        core.dispatcher.seats(group.endpoint).filter { $0.record.handle != nil && $0.record.version == group.version }
+    }
 
     /// Asks the provider about the workers it started.
-    func lookAfter(_ endpoint: EndpointDefinition, _ provider: any WorkerProvider, _ memory: inout Memory) async {
-        let seats = core.dispatcher.seats(endpoint.id).filter { $0.record.handle != nil }
+    func lookAfter(_ group: WorkerGroup, _ provider: any WorkerProvider, _ history: inout StartHistory) async {
+        let seats = seats(group)
         let handles = seats.compactMap(\.record.handle)
         guard !handles.isEmpty else { return }
         let states = await provider.states(handles)
         for seat in seats {
             guard let handle = seat.record.handle else { continue }
             switch states[handle] {
-            case .running? where seat.record.state == .unhealthy && !seat.isStopOrdered:
-                _ = core.dispatcher.update(seat.record.id) { $0.isStopOrdered = true }
-                await provider.stop(handle, graceSeconds: endpoint.stopGraceSeconds)
             case .running?:
                 if seat.record.state == .throttled {
                     _ = core.dispatcher.update(seat.record.id) { seat in
@@ -37,8 +36,8 @@ extension Supervisor {
                     seat.record.state = .throttled
                     seat.record.reason = reason
                 }
-            case .ended(let reason, _)?: await ended(seat, reason, provider, &memory)
-            case .missing?: await ended(seat, "it is gone", provider, &memory)
+            case .ended(let reason, _)?: await ended(seat, reason, provider, &history)
+            case .missing?: await ended(seat, "it is gone", provider, &history)
             case .unknown(let reason)?:
                 _ = core.dispatcher.update(seat.record.id) { $0.record.reason = reason }
             case nil: break
@@ -48,7 +47,7 @@ extension Supervisor {
     }
 
     /// A worker's process or container is over.
-    private func ended(_ seat: WorkerSeat, _ reason: String, _ provider: any WorkerProvider, _ memory: inout Memory) async {
+    private func ended(_ seat: WorkerSeat, _ reason: String, _ provider: any WorkerProvider, _ history: inout StartHistory) async {
         let worker = seat.record.id
         var text = reason
         if let own = seat.record.reason, seat.record.state == .unhealthy || seat.record.state == .draining { text = "\(own) (\(reason))" }
@@ -59,35 +58,40 @@ extension Supervisor {
             detail += "; its last words: " + lines.suffix(1200)
         }
         logger.info("worker ended: \(text)", metadata: ["worker": "\(worker)", "endpoint": "\(seat.record.endpoint)", "jobs_done": "\(seat.record.jobsDone)"])
-        let quickExits = memory.history.quickExits
-        memory.history.ended(
+        let quickExits = history.quickExits
+        history.ended(
             startedAt: seat.record.startedAt, readyAt: seat.record.readyAt, jobsDone: seat.record.jobsDone,
             // One that never got room did not crash.
             wasAsked: seat.wasAsked || seat.record.state == .throttled, reason: detail, at: .now)
-        if memory.history.quickExits > quickExits { core.signals.metrics.workerExitedQuickly(seat.record.endpoint) }
+        if history.quickExits > quickExits { core.signals.metrics.workerExitedQuickly(seat.record.endpoint) }
         await core.workerIsGone(worker, "worker \(worker) ended: \(text)")
         await forget(seat, text)
         if let handle = seat.record.handle { await provider.forget(handle) }
     }
 
-    /// Workers that have not given a sign of life for too long.
-    func endSilent(_ endpoint: EndpointDefinition, _ provider: EndpointProvider, _ memory: inout Memory) async {
+    /// Tells the provider which workers are to end, all at once; again those that should have ended since: a platform may have missed it.
+    /// - Parameters:
+    ///   - endpoint: the definition that they were started with.
+    ///   - longestGrace: seconds.
+    ///   - since: what was ordered before that counts no more.
+    func orderStops(
+        _ group: WorkerGroup, _ provider: any WorkerProvider, _ endpoint: EndpointDefinition, longestGrace: Int = .max, since: Timestamp? = nil
+    ) async {
         let now = Timestamp.now
-        for seat in core.dispatcher.seats(endpoint.id) {
-            let worker = seat.record.id
-            guard seat.record.readyAt != nil || seat.record.secretHash == nil, !seat.isStopping, now - (seat.record.seenAt ?? seat.record.startedAt) > Self.patience(endpoint)
-            else { continue }
-            let reason = "worker \(worker) gave no sign of life for \((now - (seat.record.seenAt ?? seat.record.startedAt)) / 1000) s"
-            logger.warning("\(reason)", metadata: ["endpoint": "\(endpoint.id)"])
-            await core.workerIsGone(worker, reason)
-            if case .individual(let provider) = provider, let handle = seat.record.handle {
-                mark(worker, asked: false, reason)
-                await provider.stop(handle, graceSeconds: 0)
-            } else {
-                await forget(seat, reason)
+        await withDiscardingTaskGroup { tasks in
+            for seat in seats(group) where seat.isStopping || seat.record.state == .unhealthy {
+                // One that does not answer will not end by itself either.
+                let grace = silence(seat, Self.patience(endpoint)) == nil ? min(endpoint.stopGraceSeconds, longestGrace) : 0
+                let isUnderWay = seat.stopOrderedAt.map { now - $0 <= grace * 1000 + Self.stopMargin && $0 >= since ?? $0 } ?? false
+                guard let handle = seat.record.handle, !isUnderWay else { continue }
+                _ = core.dispatcher.update(seat.record.id) { $0.stopOrderedAt = now }
+                tasks.addTask { await provider.stop(handle, graceSeconds: grace) }
             }
         }
     }
+
+    /// From the end of the grace to the next order, ms.
+    private static let stopMargin = 10_000
 
     /// The worker is no more.
     func forget(_ seat: WorkerSeat, _ reason: String) async {

@@ -1,22 +1,26 @@
-internal import Jobs
-internal import Logging
-internal import NIOCore
+package import Jobs
+package import Logging
+package import NIOCore
 internal import Providers
 internal import Scaling
 internal import Synchronization
 
 /// Keeps each endpoint's workers in line with its queue: asks the providers what has become of them, lets `FleetPlan` decide, carries it out.
 ///
-/// One task runs it; what it keeps between passes is its own. Of several gateways only the leader's runs.
-final class Supervisor: Sendable {
+/// Each endpoint has rounds of its own, one at a time (`SupervisorRound`). Of several gateways only the leader's runs.
+package final class Supervisor: Sendable {
     let core: GatewayCore
     let providers: ProviderShelf
     let keys: KeyRing
+    let leadership: Leadership
     let logger: Logger
     /// Where workers of this endpoint reach the gateway.
     let address: @Sendable (EndpointDefinition) -> String
     let eventLoop: any EventLoop
     let overview = Mutex<[EndpointID: EndpointReport]>([:])
+    let claims = ClaimBook()
+    /// Each is used by the round that has claimed the endpoint.
+    let memories = Mutex<[EndpointID: Memory]>([:])
 
     /// What the supervisor last thought of an endpoint, for the dashboard.
     struct EndpointReport: Sendable {
@@ -29,7 +33,7 @@ final class Supervisor: Sendable {
     }
 
     /// What is kept of an endpoint between passes.
-    struct Memory {
+    struct Memory: Sendable {
         var history = StartHistory()
         var version = ""
         var lastPass: Timestamp?
@@ -40,36 +44,65 @@ final class Supervisor: Sendable {
         var platform: PlatformFigures?
     }
 
-    init(
-        core: GatewayCore, providers: ProviderShelf, keys: KeyRing, address: @escaping @Sendable (EndpointDefinition) -> String,
+    package init(
+        core: GatewayCore, providers: ProviderShelf, keys: KeyRing, leadership: Leadership, address: @escaping @Sendable (EndpointDefinition) -> String,
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.core = core
         self.providers = providers
         self.keys = keys
+        self.leadership = leadership
         self.address = address
         self.eventLoop = eventLoop
         self.logger = logger
     }
 
     /// Runs until the task is cancelled.
-    /// - leads: whether this gateway is the one that scales.
-    func run(leads: @escaping @Sendable () -> Bool) async {
-        var memories: [EndpointID: Memory] = [:]
-        while !Task.isCancelled {
-            let started = NIODeadline.now()
-            if leads(), !core.isStopping.withLock({ $0 }) {
-                for endpoint in core.endpoints.all {
-                    var memory = memories[endpoint.id] ?? Memory()
-                    await pass(endpoint, &memory)
-                    memories[endpoint.id] = memory
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                let started = NIODeadline.now()
+                if mayAct {
+                    for round in rounds() where claims.begin(round.claims) {
+                        group.addTask {
+                            await self.make(round)
+                            if self.claims.end(round.claims) { self.core.signals.wake() }
+                        }
+                    }
+                    closeProviders()
                 }
-                await endRemoved()
+                // Demand wakes it at once, but a busy gateway does not make it run without a pause.
+                let soonest = started + .milliseconds(20)
+                if NIODeadline.now() < soonest { try? await Task.sleep(for: .milliseconds(20)) }
+                _ = await core.signals.demand.take(until: started + .milliseconds(200), on: eventLoop)
             }
-            // Demand wakes it at once, but a busy gateway does not make it run without a pause.
-            let soonest = started + .milliseconds(20)
-            if NIODeadline.now() < soonest { try? await Task.sleep(for: .milliseconds(20)) }
-            _ = await core.signals.demand.take(until: started + .milliseconds(200), on: eventLoop)
+        }
+    }
+
+    /// Whether workers are this gateway's business, now.
+    var mayAct: Bool { leadership.holds && !core.isStopping.withLock { $0 } }
+
+    /// All that there is to look after.
+    func rounds() -> [SupervisorRound] {
+        let endpoints = core.endpoints.all
+        let versions = Dictionary(endpoints.map { ($0.id, $0.version) }, uniquingKeysWith: { _, last in last })
+        var former: Set<WorkerGroup> = []
+        var removed = memories.withLock { Set($0.keys.filter { versions[$0] == nil }) }
+        for seat in core.dispatcher.seats() where versions[seat.record.endpoint] != seat.record.version {
+            if seat.record.handle != nil { former.insert(WorkerGroup(seat.record)) }
+            if versions[seat.record.endpoint] == nil { removed.insert(seat.record.endpoint) }
+        }
+        return endpoints.map { .endpoint($0) } + former.map { .former($0) } + removed.map { .removed($0) }
+    }
+
+    private func make(_ round: SupervisorRound) async {
+        switch round {
+        case .endpoint(let endpoint):
+            var memory = memories.withLock { $0[endpoint.id] } ?? Memory()
+            await pass(endpoint, &memory)
+            memories.withLock { $0[endpoint.id] = memory }
+        case .former(let group): await endFormer(group)
+        case .removed(let endpoint): await endRemoved(endpoint)
         }
     }
 
@@ -77,15 +110,17 @@ final class Supervisor: Sendable {
         let now = Timestamp.now
         if memory.version != endpoint.version {
             memory.history.reset()
+            memory.platform = nil
             memory.version = endpoint.version
         }
         let provider: EndpointProvider
-        do { provider = try providers.provider(endpoint) } catch {
+        do { provider = try await providers.provider(endpoint) } catch {
             report(endpoint.id, "the provider cannot be used: \(error)", obstacle: "the provider cannot be used: \(error)")
             return
         }
-        if case .individual(let provider) = provider { await lookAfter(endpoint, provider, &memory) }
-        await endSilent(endpoint, provider, &memory)
+        if case .individual(let provider) = provider { await lookAfter(WorkerGroup(endpoint), provider, &memory.history) }
+        await endSilent(core.dispatcher.seats(endpoint.id), endpoint)
+        await reopenDrained(endpoint.id)
         if case .fleet(let fleet) = provider { await askPlatform(fleet, &memory, now) }
         for seat in core.dispatcher.seats(endpoint.id) where seat.record.jobsDone > 0 { memory.history.succeeded(startedAt: seat.record.startedAt) }
         let view = view(endpoint, memory, now)
@@ -98,6 +133,7 @@ final class Supervisor: Sendable {
             reports[endpoint.id]?.quickExits = memory.history.quickExits
         }
         await carryOut(plan, endpoint, provider, &memory)
+        if case .individual(let provider) = provider { await orderStops(WorkerGroup(endpoint), provider, endpoint) }
         await account(endpoint.id, &memory, now)
         core.signals.series(endpoint.id).recordLevels(
             workersUp: view.workers.count { $0.state.isUp }, inQueue: view.queue.inQueue, inProgress: view.queue.inProgress)
@@ -108,7 +144,7 @@ final class Supervisor: Sendable {
         let seats = core.dispatcher.seats(endpoint.id)
         let figures = QueueFigures(
             inQueue: queue.inQueue, lowPriorityInQueue: queue.lowPriority, inProgress: seats.reduce(0) { $0 + $1.held.count },
-            oldestQueuedAt: queue.oldestQueuedAt)
+            lowPriorityInProgress: seats.reduce(0) { $0 + $1.held.values.count(where: \.isLowPriority) }, oldestQueuedAt: queue.oldestQueuedAt)
         let workers = seats.map { seat in
             WorkerView(
                 id: seat.record.id, state: seat.record.state, startedAt: seat.record.startedAt, loadingSince: seat.loadingSince, readyAt: seat.record.readyAt,
@@ -128,13 +164,14 @@ final class Supervisor: Sendable {
         }
     }
 
-    /// Workers whose endpoint is no longer defined.
-    private func endRemoved() async {
-        let defined = Set(core.endpoints.all.map(\.id))
-        for seat in core.dispatcher.seats() where !defined.contains(seat.record.endpoint) {
-            core.drain(seat.record.id, "its endpoint was removed")
-            if seat.held.isEmpty, seat.record.handle == nil { await forget(seat, "its endpoint was removed") }
-        }
+    /// Providers of definitions that are no longer in force and whose workers are gone.
+    private func closeProviders() {
+        let endpoints = core.endpoints.all
+        guard providers.count > endpoints.count else { return }
+        var needed = Set(endpoints.map { WorkerGroup($0) })
+        for seat in core.dispatcher.seats() where seat.record.handle != nil { needed.insert(WorkerGroup(seat.record)) }
+        for case .workers(let group) in claims.taken { needed.insert(group) }
+        providers.keep(needed)
     }
 
     private func account(_ endpoint: EndpointID, _ memory: inout Memory, _ now: Timestamp) async {
@@ -142,9 +179,9 @@ final class Supervisor: Sendable {
         if let last = memory.lastPass { memory.unsavedTime += up * max(0, now - last) }
         memory.lastPass = now
         guard memory.unsavedTime > 0, now - memory.savedTimeAt > 5000 else { return }
-        core.signals.metrics.workerTime(endpoint, milliseconds: memory.unsavedTime)
         do {
             try await core.store.addWorkerTime(endpoint, milliseconds: memory.unsavedTime)
+            core.signals.metrics.workerTime(endpoint, milliseconds: memory.unsavedTime)
             memory.unsavedTime = 0
             memory.savedTimeAt = now
         } catch {
