@@ -12,7 +12,7 @@ import Gateway
         let leadership = Leadership(isSole: leads)
         try await Bench.with({ _ in .none }, leadership: leadership, run: false) { bench in
             let endpoint = try Bench.definition("e", provider: #""none""#)
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             let guest = try await bench.worker("guest", of: endpoint)
             let job = bench.job("j", on: guest, of: endpoint)
             async let end = {
@@ -31,7 +31,7 @@ import Gateway
         let platform = StandInProvider()
         try await Bench.with({ _ in .individual(platform) }, leadership: Leadership(isSole: false), run: false) { bench in
             let endpoint = try Bench.definition("e")
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             try await bench.worker("w", of: endpoint, handle: "h")
             await bench.supervisor.stopAll(graceSeconds: 600)
             #expect(platform.record.calls.isEmpty)
@@ -42,7 +42,7 @@ import Gateway
         let platform = StandInProvider(holding: [.stop])
         try await Bench.with({ _ in .individual(platform) }, run: false) { bench in
             let endpoint = try Bench.definition("e"), removed = try Bench.definition("removed")
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             for name in ["1", "2"] { try await bench.worker(name, of: endpoint, handle: "h\(name)") }
             try await bench.worker("3", of: removed, handle: "h3")
             // Told before, with more time than there is now.
@@ -62,7 +62,7 @@ import Gateway
     @Test func aWorkerThatIsBeingStartedMeanwhileEndsToo() async throws {
         let platform = StandInProvider(holding: [.start])
         try await Bench.with({ _ in .individual(platform) }) { bench in
-            bench.endpoints.setFile([try Bench.definition("e", #""workersMin": 3"#)])
+            bench.define([try Bench.definition("e", #""workersMin": 3"#)])
             await platform.wait { $0.open[.start] == 1 }
             bench.core.isStopping.withLock { $0 = true }
             async let end: Void = bench.supervisor.stopAll(graceSeconds: 600)
@@ -79,7 +79,7 @@ import Gateway
         try await Bench.with({ _ in .individual(platform) }) { bench in
             let endpoint = try Bench.definition("e")
             try await bench.worker("w", of: endpoint, handle: "h")
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.wait { $0.open[.states] == 1 }
             bench.core.isStopping.withLock { $0 = true }
             async let end: Void = bench.supervisor.stopAll(graceSeconds: 600)

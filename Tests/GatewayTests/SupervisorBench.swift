@@ -10,10 +10,11 @@ import SQLiteStore
 struct SupervisorBench: Sendable {
     let store: any JobStore
     let core: GatewayCore
-    let endpoints = EndpointShelf()
+    private let endpoints = EndpointShelf()
     let supervisor: Supervisor
+    private let isDefined = AsyncStream<Void>.makeStream()
 
-    /// - run: whether the supervisor runs while `body` does.
+    /// - run: whether the supervisor runs, from the first `define` to the end of `body`.
     static func with(
         _ make: @escaping ProviderShelf.Make, leadership: Leadership = Leadership(isSole: true), run: Bool = true,
         _ body: (SupervisorBench) async throws -> Void
@@ -27,7 +28,10 @@ struct SupervisorBench: Sendable {
         }
         let bench = try SupervisorBench(SQLiteStore(path: folder + "/jobs.sqlite"), make, leadership)
         let outcome: Result<Void, any Error>
-        let running = Task { if run { await bench.supervisor.run() } }
+        let running = Task {
+            for await _ in bench.isDefined.stream { break }
+            if run { await bench.supervisor.run() }
+        }
         do { outcome = .success(try await body(bench)) } catch { outcome = .failure(error) }
         running.cancel()
         await running.value
@@ -42,6 +46,11 @@ struct SupervisorBench: Sendable {
         supervisor = Supervisor(
             core: core, providers: ProviderShelf(make), keys: KeyRing(), leadership: leadership, address: { _ in "http://127.0.0.1:1" },
             eventLoop: MultiThreadedEventLoopGroup.singleton.any(), logger: logger)
+    }
+
+    func define(_ definitions: [EndpointDefinition]) {
+        endpoints.setFile(definitions)
+        isDefined.continuation.finish()
     }
 
     /// Nothing in it makes the supervisor stop an idle worker but what a test is about.

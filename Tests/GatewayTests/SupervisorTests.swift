@@ -17,10 +17,10 @@ import Gateway
             let busy = try await bench.worker("busy", of: endpoint, handle: "h2")
             let job = bench.job("j", on: busy, of: endpoint)
             try await bench.worker("guest", of: endpoint)
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.passes()
             #expect(platform.record.stopped.isEmpty)
-            bench.endpoints.setFile([])
+            bench.define([])
             await platform.wait { $0.forgotten == ["h1"] }
             await platform.passes()
             #expect(platform.record.stopped == ["h1"] && bench.state(busy) == .draining)
@@ -49,7 +49,7 @@ import Gateway
             let busy = try await bench.worker("busy", of: endpoint, handle: "h2")
             let job = bench.job("j", on: busy, of: endpoint)
             // As after a restart: nobody has seen the former definition in force.
-            bench.endpoints.setFile([try Bench.definition("e", provider: provider)])
+            bench.define([try Bench.definition("e", provider: provider)])
             await former.wait { $0.forgotten == ["h1"] }
             #expect(bench.state(idle) == nil && bench.core.dispatcher.seat(busy)?.held.count == 1 && former.record.stopped == ["h1"])
             bench.core.dispatcher.release(job, from: busy, isDone: true, at: .now)
@@ -66,9 +66,9 @@ import Gateway
         try await Bench.with({ $0.id.text == "a" ? .individual(slow) : .individual(fast) }) { bench in
             let endpoint = try Bench.definition("a")
             try await bench.worker("w", of: endpoint, handle: "h")
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await slow.wait { $0.open[.states] == 1 }
-            bench.endpoints.setFile([endpoint, try Bench.definition("b", #""workersMin": 1"#)])
+            bench.define([endpoint, try Bench.definition("b", #""workersMin": 1"#)])
             await fast.wait { $0.started.count == 1 }
             await fast.passes()
             #expect(slow.record.mostOpen[.states] == 1 && fast.record.mostOpen[.states] == 1)
@@ -90,7 +90,7 @@ import Gateway
                     if name == "3" { seat.stopOrderedAt = .now }
                 }
             }
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.wait { $0.open[.stop] == 2 }
             platform.release(.stop)
             await platform.wait { $0.forgotten == ["h1", "h2"] }
@@ -110,7 +110,7 @@ import Gateway
                 seat.isStopping = true
             }
             let alive = try await bench.worker("alive", of: endpoint) { $0.record.state = .unhealthy }
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.passes()
             #expect(bench.state(silent) == nil && bench.state(alive) == .unhealthy)
             #expect(try await !bench.store.workers().contains { $0.id == silent })
@@ -133,7 +133,7 @@ import Gateway
             let busy = try await drained("busy")
             bench.job("j", on: busy, of: endpoint)
             let stuck = try await drained("stuck") { $0.lingering[JobID("k")] = .now }
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.passes()
             #expect(bench.state(free) == .idle && bench.core.dispatcher.openPoll(free, endpoint.id, wanted: 1) != nil)
             #expect(bench.state(busy) == .draining && bench.state(stuck) == .draining)
@@ -151,7 +151,7 @@ import Gateway
             let endpoint = try Bench.definition("e", #""scalerType": "REQUEST_COUNT", "scalerValue": 1, "idleTimeout": 86400"#)
             let worker = try await bench.worker("w", of: endpoint, handle: "h")
             for name in ["1", "2", "3"] { bench.job(name, on: worker, of: endpoint, lowPriority: true) }
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.passes()
             #expect(platform.record.calls[.start] == nil)
             bench.job("4", on: worker, of: endpoint)
@@ -187,7 +187,7 @@ import Gateway
             let endpoint = try SupervisorBench.definition("e")
             let own = try await bench.worker("own", of: endpoint, handle: "h", silentFor: 100)
             let guest = try await bench.worker("guest", of: endpoint, silentFor: 100)
-            bench.endpoints.setFile([endpoint])
+            bench.define([endpoint])
             await platform.passes()
             #expect(bench.state(own) == .idle && bench.state(guest) == .idle && platform.record.stopped.isEmpty)
             leadership.end()
