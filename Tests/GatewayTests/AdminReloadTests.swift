@@ -87,6 +87,26 @@ import Testing
         }
     }
 
+    @Test func aRemovedEndpointsWorkerEndsWhatItHas() async throws {
+        let workerKey = "worker-key-of-the-tests"
+        let keys = JSONValue.array((LiveGateway.keys.array ?? []) + [["name": "w", "role": "worker", "key": .string(workerKey)]])
+        let file: JSONValue = ["keys": keys, "endpoints": ["e": ["provider": "none"]]]
+        try await LiveGateway.with(file) { gateway async throws in
+            let id = try #require(try await gateway.call(.POST, "/v2/e/run", #"{"input": {}}"#, key: LiveGateway.clientKey).json["id"]?.string)
+            #expect(try await gateway.call(.GET, "/v2/e/job-take/w1", key: workerKey).json["id"]?.string == id)
+            gateway.edit(["keys": keys])
+            #expect(try await gateway.admin(.POST, "reload").status == 200)
+            #expect(try await gateway.call(.GET, "/v2/e/job-take/w1", key: workerKey).status == 404)
+            // One that nobody knows is not made known by asking.
+            #expect(try await gateway.call(.GET, "/v2/e/ping/w2", key: workerKey).status == 404)
+            #expect(try await gateway.call(.POST, "/v2/e/job-done/w1/\(id)", #"{"output": 7}"#, key: workerKey).status == 200)
+            gateway.edit(file)
+            #expect(try await gateway.admin(.POST, "reload").status == 200)
+            let job = try await gateway.call(.GET, "/v2/e/status/\(id)", key: LiveGateway.clientKey)
+            #expect(job.json["status"]?.string == "COMPLETED" && job.json["output"] == 7, "\(job)")
+        }
+    }
+
     @Test func theAddressInUseDecidesWhetherKeysAreNeeded() throws {
         let key = AccessKey(name: "app", role: .client, hash: AccessKeyText.hash(of: LiveGateway.clientKey), endpoints: nil, createdAt: .now)
         var start = GatewayConfiguration()

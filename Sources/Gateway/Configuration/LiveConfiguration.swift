@@ -59,8 +59,7 @@ final class LiveConfiguration: Sendable {
         // From here on nothing fails.
         file.withLock { $0 = fresh }
         let before = Set(core.endpoints.all.map(\.id))
-        core.endpoints.setFile(fresh.endpoints)
-        core.endpoints.setAdded(added)
+        core.endpoints.replace(file: fresh.endpoints, added: added)
         gate.keys.replaceConfigured(fresh.keys)
         gate.keys.replaceStored(keys)
         gate.limiter.replaceLimits(fresh.rateLimits)

@@ -6,7 +6,17 @@ package final class EndpointShelf: Sendable {
     private struct State {
         var file: [EndpointID: EndpointDefinition] = [:]
         var added: [EndpointID: EndpointDefinition] = [:]
+        /// What was defined before, while nothing else has its name: workers that are still busy for it may end what they have.
+        var former: [EndpointID: EndpointDefinition] = [:]
         var notes: [EndpointID: String] = [:]
+
+        mutating func replace(file: [EndpointDefinition], added: [EndpointDefinition]) {
+            former.merge(self.added) { _, last in last }
+            former.merge(self.file) { _, last in last }
+            self.file = Dictionary(file.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+            self.added = Dictionary(added.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+            former = former.filter { self.file[$0.key] == nil && self.added[$0.key] == nil }
+        }
     }
 
     private let state = Mutex(State())
@@ -28,11 +38,14 @@ package final class EndpointShelf: Sendable {
 
     func isFromFile(_ id: EndpointID) -> Bool { state.withLock { $0.file[id] != nil } }
 
-    package func setFile(_ definitions: [EndpointDefinition]) {
-        state.withLock { state in state.file = Dictionary(definitions.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last }) }
-    }
+    /// The definition of an endpoint that has been removed since the gateway started.
+    func former(_ id: EndpointID) -> EndpointDefinition? { state.withLock { $0.former[id] } }
 
-    func setAdded(_ definitions: [EndpointDefinition]) {
-        state.withLock { state in state.added = Dictionary(definitions.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last }) }
+    /// The endpoints of the file; there are no others.
+    package func setFile(_ definitions: [EndpointDefinition]) { replace(file: definitions, added: []) }
+
+    /// Both at once: an endpoint that moves from one to the other is there all the time, and keeps its workers.
+    func replace(file: [EndpointDefinition], added: [EndpointDefinition]) {
+        state.withLock { $0.replace(file: file, added: added) }
     }
 }

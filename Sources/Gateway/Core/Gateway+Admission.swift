@@ -3,7 +3,7 @@ internal import Logging
 
 extension GatewayCore {
     /// Checks that the caller may speak for the worker, and makes the worker known if it came by itself.
-    func admit(_ worker: WorkerID, to endpoint: EndpointDefinition, _ caller: Caller) async throws(ClientError) {
+    func admit(_ worker: WorkerID, to endpoint: EndpointDefinition, _ caller: Caller, mayBeNew: Bool) async throws(ClientError) {
         var seat = dispatcher.seat(worker)
         if seat == nil, store.isShared {
             // Another gateway may have started it.
@@ -17,6 +17,7 @@ extension GatewayCore {
             guard seat.record.endpoint == endpoint.id else { throw .bad("worker '\(worker)' belongs to another endpoint") }
             return
         }
+        guard mayBeNew else { throw .noEndpoint }
         var record = WorkerRecord(id: worker, endpoint: endpoint.id, state: .initializing, version: endpoint.version, startedAt: .now)
         record.seenAt = .now
         dispatcher.insert(record)

@@ -5,6 +5,7 @@ internal import JSON
 internal import Jobs
 internal import Logging
 internal import NIOCore
+internal import Web
 
 /// Finds the route of a request, checks the key and the limits, answers.
 struct GatewayResponder: HTTPResponder {
@@ -119,10 +120,19 @@ struct GatewayResponder: HTTPResponder {
             if operation.isRepeated { try? await Task.sleep(for: .seconds(1)) }
             throw error
         }
+        // What workers post wakes the clients that it is for, and those write: all on the event loop, without a thread being woken for each.
+        let executor = EventLoopTaskExecutor(call.eventLoop)
+        let result: Result<Response, ClientError> = await withTaskExecutorPreference(executor) {
+            do throws(ClientError) { return .success(try await self.answer(own, operation)) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    private func answer(_ own: WorkerRoutes.WorkerCall, _ operation: WorkerOperation) async throws(ClientError) -> Response {
         switch operation.kind {
         case .take: return try await workers.take(own, wanted: 1, isBatch: false)
         case .takeBatch:
-            let wanted = try call.clamped("batch_size", 1...10_000, default: 1)
+            let wanted = try own.call.clamped("batch_size", 1...10_000, default: 1)
             return try await workers.take(own, wanted: wanted, isBatch: true)
         case .done(let job): return try await workers.done(own, JobID(job))
         case .stream(let job): return try await workers.stream(own, JobID(job))
@@ -143,8 +153,11 @@ extension GatewayResponder {
             guard error.status == 401, await core.lookForWorkers() else { throw error }
             caller = try gate.caller(call, as: .worker)
         }
-        guard let definition = core.endpoints.definition(endpoint) else { throw .noEndpoint }
-        try await core.admit(worker, to: definition, caller)
+        // Of an endpoint that was removed, workers may end what they have; the results are paid for.
+        let current = core.endpoints.definition(endpoint)
+        let former = operation.isTake ? nil : core.endpoints.former(endpoint)
+        guard let definition = current ?? former else { throw .noEndpoint }
+        try await core.admit(worker, to: definition, caller, mayBeNew: current != nil)
         return WorkerRoutes.WorkerCall(call: call, worker: worker, endpoint: definition)
     }
 }
@@ -190,6 +203,13 @@ struct WorkerOperation {
         switch kind {
         case .take, .takeBatch, .stop: true
         case .streamBatch, .ping, .done, .stream: false
+        }
+    }
+
+    var isTake: Bool {
+        switch kind {
+        case .take, .takeBatch: true
+        case .streamBatch, .ping, .done, .stream, .stop: false
         }
     }
 

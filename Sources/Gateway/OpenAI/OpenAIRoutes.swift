@@ -43,12 +43,15 @@ struct OpenAIRoutes: Sendable {
             core: core, id: job.id, endpoint: endpoint.id, box: watching.box, eventLoop: call.eventLoop,
             deadline: .now() + .milliseconds(Int64(endpoint.openAITimeout)))
         do throws(OpenAIFailure) {
-            do throws(StoreError) { try await core.submit(NewJob(job: job, payload: JobPayload(input: request.input))) } catch {
-                throw OpenAIFailure(.unavailable("the request was not accepted: \(error)"))
-            }
-            reader.isAccepted.withLock { $0 = true }
+            // From here on it is waiting and writing: on the event loop.
             let executor = EventLoopTaskExecutor(call.eventLoop)
-            let opening: Result<Opening, OpenAIFailure> = await withTaskExecutorPreference(executor) { await self.opening(reader, request) }
+            let opening: Result<Opening, OpenAIFailure> = await withTaskExecutorPreference(executor) {
+                do throws(StoreError) { try await self.core.submit(NewJob(job: job, payload: JobPayload(input: request.input))) } catch {
+                    return .failure(OpenAIFailure(.unavailable("the request was not accepted: \(error)")))
+                }
+                reader.isAccepted.withLock { $0 = true }
+                return await self.opening(reader, request)
+            }
             switch opening {
             case .failure(let failure): throw failure
             case .success(.whole(let response)):

@@ -20,7 +20,7 @@ extension Supervisor {
         await orderStops(group, provider, endpoint)
     }
 
-    /// Of an endpoint that is defined the plan says when they go, of others nobody does. Their requests are answered with 404.
+    /// Of an endpoint that is defined the plan says when they go, of others nobody does. They may end what they have and get nothing new.
     private func endRemoved(_ group: WorkerGroup, _ endpoint: EndpointDefinition) async {
         await endSilent(seats(group), endpoint)
         for seat in seats(group) where !seat.isStopping {
