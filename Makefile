@@ -21,7 +21,7 @@ help:
 	@echo "make clean   remove what was built"
 
 serve: build model
-	$(BINARY) serve --port $(PORT)
+	$(BINARY) serve --port $(PORT) --served-model-name SmolLM2-135M-Instruct
 
 serverless: build model
 	$(BINARY) gateway --demo --listen 127.0.0.1:$(GATEWAY_PORT)

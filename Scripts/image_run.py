@@ -79,12 +79,16 @@ def wait_for(url, container, seconds=60):
     sys.exit(f"image_run: {url} did not answer in {seconds} s:\n{container.process.stdout.read()}")
 
 
+# Not 127.0.0.1: a server that listens there only is out of reach of a published port.
+PUBLISHED = "127.0.0.2"
+
+
 def chat(port):
     body = {"messages": [{"role": "user", "content": "Which bird sleeps in flight?"}], "max_tokens": 16, "temperature": 0}
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{PUBLISHED}:{port}/v1/models", timeout=10) as answer:
         body["model"] = json.load(answer)["data"][0]["id"]
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        f"http://{PUBLISHED}:{port}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         reply = json.load(answer)
     text = reply["choices"][0]["message"]["content"]
@@ -96,7 +100,7 @@ def chat(port):
 def serve(root, config, model):
     began = time.monotonic()
     container = Container(root, config, ["serve", model, "--port", "8000"])
-    wait_for("http://127.0.0.1:8000/health", container)
+    wait_for(f"http://{PUBLISHED}:8000/health", container)
     print(f"serve: answers after {time.monotonic() - began:.2f} s, as user {config['User']}")
     name, text = chat(8000)
     print(f"serve: {name}: {text!r}")
@@ -131,7 +135,7 @@ def worker(root, config):
 def ask(path, key=None, body=None):
     """Status and JSON of an answer of the gateway."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    request = urllib.request.Request(f"http://127.0.0.1:8080{path}", json.dumps(body).encode() if body else None, headers)
+    request = urllib.request.Request(f"http://{PUBLISHED}:8080{path}", json.dumps(body).encode() if body else None, headers)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -173,7 +177,7 @@ def gateway(root, config, with_worker):
         expect("the job", state["status"], "COMPLETED")
         if not state["output"] or not state["output"][0]["choices"][0]["tokens"]:
             sys.exit("image_run: the job's output holds no text")
-        with urllib.request.urlopen("http://127.0.0.1:8001/health", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{PUBLISHED}:8001/health", timeout=10) as answer:
             expect("the worker's /health", answer.status, 200)
         code, output = taker.stop()
         expect(f"the worker's end\n{output}", code, 0)
