@@ -22,6 +22,8 @@ struct WorkerVariables: Sendable {
     private static let elsewhere: Set<String> = [
         "VLLM_CONFIG_FILE", "VLLM_EXTRA_ARGS", "NEEDLETAIL_LOCAL_MODEL_ARGS", "NEEDLETAIL_DEFAULT_MODEL", "NEEDLETAIL_CACHE", "NEEDLETAIL_METRICS_PORT",
         "NEEDLETAIL_CONFIG", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_CPU_KVCACHE_SPACE", "NEEDLETAIL_TEST_INPUT",
+        // Of `serve`, which is in the same image.
+        "NEEDLETAIL_HOST", "NEEDLETAIL_PORT", "NEEDLETAIL_API_KEY",
     ]
 
     /// - Throws: `SettingsError` where a file or VLLM_EXTRA_ARGS cannot be read.
