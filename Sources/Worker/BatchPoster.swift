@@ -20,10 +20,15 @@ final class BatchPoster: Sendable {
         var job: String
         var attempt: Int
         var index: Int
-        /// nil: the result.
+        /// nil: the job's last entry.
         var partial: Partial?
-        var result: [UInt8] = []
+        /// nil: the job goes back to the gateway.
+        var result: [UInt8]?
         var isDiscarded = false
+        /// The gateway did not take what it was.
+        var isReplaced = false
+
+        var byteCount: Int { partial?.byteCount ?? result?.count ?? 0 }
     }
 
     private struct State {
@@ -31,12 +36,15 @@ final class BatchPoster: Sendable {
         var entries: [Entry] = []
         var byteCount = 0
         var isClosed = false
+        var isWanted = false
         var reader: CheckedContinuation<Void, Never>?
         var writers: [CheckedContinuation<Void, Never>] = []
     }
 
     /// Bytes that may pile up before generations wait.
     private static let mostBytes = 4 << 20
+    /// Bytes of a post, unless a single entry has more.
+    private static let mostPostBytes = 16 << 20
 
     private let url: String
     private let client: GatewayClient
@@ -51,6 +59,10 @@ final class BatchPoster: Sendable {
         self.table = table
         self.patience = patience
     }
+
+    /// The gateway has said that it takes batches.
+    func want() { state.withLock { $0.isWanted = true } }
+    var isWanted: Bool { state.withLock { $0.isWanted } }
 
     // MARK: Jobs
 
@@ -81,14 +93,21 @@ final class BatchPoster: Sendable {
     }
 
     /// - Parameter result: body of the done post.
-    func finish(_ result: [UInt8], _ serial: JobTable.Serial) {
-        let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            guard let job = state.jobs.removeValue(forKey: serial) else { return nil }
-            state.entries.append(Entry(serial: serial, job: job.id, attempt: job.attempt, index: 0, partial: nil, result: result))
-            state.byteCount += result.count
+    func finish(_ result: [UInt8], _ serial: JobTable.Serial) { end(serial, result) }
+
+    /// Another worker is to go on behind the partial outputs so far.
+    func giveBack(_ serial: JobTable.Serial) { end(serial, nil) }
+
+    private func end(_ serial: JobTable.Serial, _ result: [UInt8]?) {
+        let (reader, isKnown) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Bool) in
+            guard let job = state.jobs.removeValue(forKey: serial) else { return (nil, false) }
+            state.entries.append(Entry(serial: serial, job: job.id, attempt: job.attempt, index: 0, result: result))
+            state.byteCount += result?.count ?? 0
             defer { state.reader = nil }
-            return state.reader
+            return (state.reader, true)
         }
+        // Discarded at the last moment: nothing will be posted that could end it.
+        if !isKnown { table.end(serial) }
         reader?.resume()
     }
 
@@ -118,18 +137,15 @@ final class BatchPoster: Sendable {
         while let entries = await take() {
             // A result that nobody wants any more is as good as posted.
             for entry in entries where entry.isDiscarded && entry.partial == nil { table.end(entry.serial) }
-            let live = entries.filter { !$0.isDiscarded }
-            guard !live.isEmpty else { continue }
-            var writer = JSONWriter(capacity: 4096)
-            for entry in live { ChunkBatch.append(Self.frame(entry), to: &writer) }
-            switch await client.post(url, writer.bytes, type: "application/octet-stream", patience: patience) {
-            case .accepted(let answer): settle(live, gone: Self.gone(answer))
-            case .refused(let status):
-                client.logger.error("the gateway refuses partial outputs with HTTP \(status); their jobs are given up")
-                settle(live, gone: Set(live.map(\.job)))
-            case .failed(let reason):
-                client.logger.error("partial outputs could not be posted (\(reason)); their jobs are given up")
-                settle(live, gone: Set(live.map(\.job)))
+            var rest = entries.filter { !$0.isDiscarded }[...]
+            while !rest.isEmpty {
+                var byteCount = 0
+                let count = rest.prefix { entry in
+                    defer { byteCount += entry.byteCount }
+                    return byteCount == 0 || byteCount + entry.byteCount <= Self.mostPostBytes
+                }.count
+                await post(rest.prefix(count))
+                rest = rest.dropFirst(count)
             }
         }
         let writers = state.withLock { state in
@@ -137,6 +153,32 @@ final class BatchPoster: Sendable {
             return state.writers
         }
         for writer in writers { writer.resume() }
+    }
+
+    private func post(_ entries: ArraySlice<Entry>) async {
+        var writer = JSONWriter(capacity: 4096)
+        for entry in entries { ChunkBatch.append(Self.frame(entry), to: &writer) }
+        let reason: String
+        switch await client.post(url, writer.bytes, type: "application/octet-stream", patience: patience) {
+        case .accepted(let answer): return settle(entries, gone: Self.gone(answer))
+        case .refused(let status) where status == 400 || status == 413:
+            // Only what is wrong is to suffer for it.
+            guard let entry = entries.first, entries.count == 1 else {
+                await post(entries.prefix(entries.count / 2))
+                return await post(entries.dropFirst(entries.count / 2))
+            }
+            if let result = entry.result, !entry.isReplaced {
+                var smaller = entry
+                smaller.result = JobResultBody.refused(status: status, byteCount: result.count)
+                smaller.isReplaced = true
+                return await post([smaller])
+            }
+            reason = "HTTP \(status)"
+        case .refused(let status): reason = "HTTP \(status)"
+        case .failed(let why): reason = why
+        }
+        client.logger.error("partial outputs or results are not taken (\(reason)); their jobs are given up")
+        settle(entries, gone: Set(entries.map(\.job)))
     }
 
     /// Ends `run` once all is posted.
@@ -178,7 +220,7 @@ final class BatchPoster: Sendable {
 
     private static func frame(_ entry: Entry) -> ChunkFrame {
         guard let partial = entry.partial else {
-            return ChunkFrame(job: entry.job, attempt: entry.attempt, index: 0, form: .done, body: entry.result)
+            return ChunkFrame(job: entry.job, attempt: entry.attempt, index: 0, form: entry.result == nil ? .back : .done, body: entry.result ?? [])
         }
         var delta = JSONWriter(capacity: 64)
         partial.delta.write(into: &delta)
@@ -191,7 +233,7 @@ final class BatchPoster: Sendable {
         return Set(list.compactMap(\.string))
     }
 
-    private func settle(_ entries: [Entry], gone: Set<String>) {
+    private func settle(_ entries: ArraySlice<Entry>, gone: Set<String>) {
         for entry in entries {
             if entry.partial == nil {
                 table.end(entry.serial)

@@ -21,7 +21,10 @@ final class GatewayClient: Sendable {
         case failed(String)
     }
 
-    private static let longestAnswer = 64 << 20
+    /// Bytes: a take may bring several jobs.
+    private static let longestAnswer = 256 << 20
+    /// Bytes a second that a post is trusted to make at the least.
+    private static let slowestPost = 256 << 10
 
     private let client: HTTPClient
     private let key: String
@@ -67,11 +70,12 @@ final class GatewayClient: Sendable {
         if type == GatewayClient.formType { request.headers.add(name: "charset", value: "utf-8") }
         request.body = .bytes(ByteBuffer(bytes: body))
         let begin = MonotonicTime.now
+        let limit = TimeAmount.seconds(60 + Int64(body.count / Self.slowestPost))
         var pause = Backoff(first: 0.1, longest: 10)
         while true {
             let reason: String
             do {
-                let answer = try await execute(request, .seconds(60))
+                let answer = try await execute(request, limit)
                 switch answer.status {
                 case 200..<300: return .accepted(answer.body)
                 case 408, 429, 500...: reason = "HTTP \(answer.status)"

@@ -17,6 +17,8 @@ final class JobPoster: Sendable {
     }
 
     private static let mostBytes = 1 << 20
+    /// Bytes of one partial output: Runpod takes 1 MB in a post.
+    static let mostChunkBytes = 900_000
 
     private let job: String
     private let url: String
@@ -44,7 +46,8 @@ final class JobPoster: Sendable {
     func add(_ partial: Partial) async {
         let (reader, mustWait) = state.withLock { state in
             state.byteCount += partial.byteCount
-            if state.waiting.isEmpty || !state.waiting[state.waiting.count - 1].merge(partial, mostUpdates: mostUpdates) {
+            let isRoom = (state.waiting.last?.byteCount ?? 0) + partial.byteCount <= Self.mostChunkBytes / 2
+            if state.waiting.isEmpty || !isRoom || !state.waiting[state.waiting.count - 1].merge(partial, mostUpdates: mostUpdates) {
                 state.waiting.append(partial)
             }
             defer { state.reader = nil }
@@ -88,6 +91,11 @@ final class JobPoster: Sendable {
             }
             switch await client.post(url, writer.bytes, type: GatewayClient.formType, job: job, patience: patience) {
             case .accepted: continue
+            case .refused(let status) where !Self.gone.contains(status):
+                // It stays in the aggregate, and with that in the result.
+                client.logger.warning(
+                    "a partial output of \(writer.bytes.count) bytes was refused with HTTP \(status)", metadata: ["request_id": "\(job)"])
+                continue
             case .refused(let status): client.logger.info("the gateway no longer wants the job: HTTP \(status)", metadata: ["request_id": "\(job)"])
             case .failed(let reason): client.logger.error("a partial output could not be posted: \(reason)", metadata: ["request_id": "\(job)"])
             }
@@ -100,6 +108,9 @@ final class JobPoster: Sendable {
             return
         }
     }
+
+    /// What says that nobody wants the job any more.
+    private static let gone: Set<Int> = [401, 403, 404, 409, 410]
 
     private func take() async -> Partial? {
         while true {

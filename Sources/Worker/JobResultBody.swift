@@ -22,5 +22,7 @@ enum JobResultBody {
         return writer.bytes
     }
 
+    static func refused(status: Int, byteCount: Int) -> [UInt8] { failed("the result of \(byteCount) bytes was refused with HTTP \(status)") }
+
     static func tooLarge(_ limit: Int) -> [UInt8] { failed("the result is larger than \(limit) bytes, the most that a result may hold") }
 }

@@ -13,6 +13,8 @@ final class JobTable: Sendable {
         /// Whether it still counts against the capacity; its result may be on the way.
         var holdsSlot = true
         var isStopped = false
+        /// Stopped because the worker ends: another one is to have the job.
+        var isGivenBack = false
     }
 
     private struct State {
@@ -113,6 +115,18 @@ final class JobTable: Sendable {
     func stopAll() {
         for serial in state.withLock({ Array($0.entries.keys) }) { stop(serial) }
     }
+
+    /// Stops what runs, for another worker to go on with.
+    func giveAllBack() {
+        let serials = state.withLock { state in
+            let running = state.entries.filter { $0.value.holdsSlot && !$0.value.isStopped }.map(\.key)
+            for serial in running { state.entries[serial]?.isGivenBack = true }
+            return running
+        }
+        for serial in serials { stop(serial) }
+    }
+
+    func isGivenBack(_ serial: Serial) -> Bool { state.withLock { $0.entries[serial]?.isGivenBack ?? false } }
 
     func beginDraining() {
         wake { $0.isDraining = true }

@@ -30,6 +30,13 @@ struct PingLoop: Sendable {
         }
     }
 
+    /// Tells a gateway of ours that no more jobs are wanted: it answers the poll that is open.
+    /// - Returns: whether it has heard.
+    func leave() async -> Bool {
+        guard let url = settings.addresses.ping([("status", "leaving")] + parameters) else { return false }
+        return (try? await client.get(url, limit: .seconds(2)).status) == 200
+    }
+
     /// The last word of a worker that cannot go on.
     func reportUnhealthy(check: String, reason: String) async {
         let text = String(decoding: reason.utf8.prefix(256), as: UTF8.self)

@@ -46,7 +46,8 @@ package struct Worker: Sendable {
                 await stop()
                 return .stopped
             }
-            group.addTask { await takeLoop(client, poster) }
+            let taking = Task { await takeLoop(client, poster) }
+            group.addTask { await withTaskCancellationHandler { await taking.value } onCancel: { taking.cancel() } }
             group.addTask { await StopLoop(settings: settings, client: client, table: table, logger: logger).run() }
             group.addTask { await EngineWatch(settings: settings, generator: service.model.generator).run() }
             let posting = Task { await poster.run() }
@@ -57,16 +58,21 @@ package struct Worker: Sendable {
                 break
             }
             table.beginDraining()
-            group.cancelAll()
             if case .failed(let check, let reason) = end {
                 logger.error("the worker ends: \(reason)")
                 await pings.reportUnhealthy(check: check, reason: reason)
                 table.stopAll()
             } else {
+                if poster.isWanted, await pings.leave() {
+                    // The poll is answered now. Jobs that were on their way are not lost in a connection that is cut.
+                    await Patience.within(seconds: 3) { _ = await taking.value }
+                }
+                taking.cancel()
                 await finishJobs()
             }
+            group.cancelAll()
             poster.close()
-            await Self.within(seconds: end == .stopped ? 5 : 2) { await posting.value }
+            await Patience.within(seconds: end == .stopped ? 5 : 2) { await posting.value }
             posting.cancel()
             pinging.cancel()
             return end
@@ -75,32 +81,18 @@ package struct Worker: Sendable {
         return end
     }
 
-    /// Lets running jobs finish within the grace; what does not is stopped without a word, so that the gateway gives it to another worker.
+    /// Lets running jobs finish within the grace; what does not goes back to the gateway, for another worker. (Where there is no way to say so, the
+    /// gateway finds out by itself.)
     private func finishJobs() async {
         let count = table.jobs.count
         logger.info("stopping; \(count) job\(count == 1 ? "" : "s") running")
-        await Self.within(seconds: settings.stopGrace) { await table.waitUntilEmpty() }
+        await Patience.within(seconds: settings.stopGrace) { await table.waitUntilEmpty() }
         let left = table.jobs.count
         if left > 0 {
             logger.warning("giving back \(left) job\(left == 1 ? "" : "s") that did not finish in \(settings.stopGrace) s")
-            table.stopAll()
+            table.giveAllBack()
+            await Patience.within(seconds: 5) { await table.waitUntilEmpty() }
         }
-    }
-
-    /// Waits for `body`, but no longer than `seconds`; it goes on by itself after that.
-    private static func within(seconds: Double, _ body: @escaping @Sendable () async -> Void) async {
-        let (events, event) = AsyncStream<Void>.makeStream()
-        let work = Task {
-            await body()
-            event.finish()
-        }
-        let clock = Task {
-            try? await Task.sleep(for: .seconds(seconds))
-            event.finish()
-        }
-        for await _ in events {}
-        clock.cancel()
-        work.cancel()
     }
 
     // MARK: Taking
@@ -125,6 +117,7 @@ package struct Worker: Sendable {
                     let isBatch = answer.headers.first(name: "X-Needletail-Batch") == "1"
                     let jobs = TakenJobs(answer.body, logger)
                     if jobs.messages.isEmpty { try await pauseAfterInstantAnswer(begin) }
+                    if isBatch { poster.want() }
                     for message in jobs.messages { start(message, client, isBatch ? poster : nil, notices) }
                     for id in jobs.broken { await reportBroken(id, client) }
                 case 204, 400:
@@ -195,6 +188,9 @@ package struct Worker: Sendable {
         let end = await run(message, notices, gathersEvents: false) { await poster.add($0, serial) }
         table.release(serial)
         switch end {
+        case .stopped where table.isGivenBack(serial):
+            poster.giveBack(serial)
+            return noteEnd(message, "given back")
         case .stopped:
             poster.discard(serial)
             table.end(serial)
@@ -218,7 +214,7 @@ package struct Worker: Sendable {
                 if poster.isGone { table.stop(serial) }
             }
             var end = await run(message, notices, gathersEvents: true) { await poster.add($0) }
-            if case .whole(let bytes) = end, bytes.count <= settings.mostResultBytes {
+            if case .whole(let bytes) = end, bytes.count <= JobPoster.mostChunkBytes {
                 await poster.add(Partial(body: .json(bytes), delta: ResumeDelta(tokens: [])))
                 end = .streamed
             }
@@ -234,16 +230,27 @@ package struct Worker: Sendable {
         case .stopped: return noteEnd(message, "stopped")
         case .streamed:
             body = poster.aggregate.map(JobResultBody.list) ?? JobResultBody.tooLarge(settings.mostResultBytes)
-        case .whole: body = JobResultBody.tooLarge(settings.mostResultBytes)
+        case .whole(let bytes): body = JobResultBody.limited(bytes, settings.mostResultBytes)
         case .failed(let error): body = JobResultBody.failed(error)
         }
         noteEnd(message, end)
-        switch await client.post(
-            settings.addresses.done(message.id, isStream: true), body, type: GatewayClient.formType, job: message.id, patience: settings.postPatience)
-        {
-        case .accepted: break
-        case .refused(let status): logger.error("the result was refused with HTTP \(status)", metadata: ["request_id": "\(message.id)"])
-        case .failed(let reason): logger.error("the result could not be posted: \(reason)", metadata: ["request_id": "\(message.id)"])
+        await post(body, of: message, client)
+    }
+
+    /// Posts a result; where the platform does not take it, that it does not: the job would be computed again, to the same end.
+    private func post(_ result: [UInt8], of message: JobMessage, _ client: GatewayClient) async {
+        let url = settings.addresses.done(message.id, isStream: true)
+        var body = result
+        for isLast in [false, true] {
+            switch await client.post(url, body, type: GatewayClient.formType, job: message.id, patience: settings.postPatience) {
+            case .accepted: return
+            case .refused(let status):
+                logger.error("a result of \(body.count) bytes was refused with HTTP \(status)", metadata: ["request_id": "\(message.id)"])
+                guard !isLast, status == 400 || status == 413 else { return }
+                body = JobResultBody.refused(status: status, byteCount: body.count)
+            case .failed(let reason):
+                return logger.error("the result could not be posted: \(reason)", metadata: ["request_id": "\(message.id)"])
+            }
         }
     }
 

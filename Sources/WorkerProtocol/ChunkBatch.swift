@@ -18,11 +18,13 @@ package struct ChunkFrame: Sendable, Equatable {
         case text
         /// `body` is what would be posted to job-done: `{"output": …}` or `{"error": …}`.
         case done
+        /// The worker ends and does not go on with the job: another one is to have it, behind the chunks so far. No body.
+        case back
     }
 
     package var job: String
     package var attempt: Int
-    /// Of the chunk in its job, over all attempts; 0 with `done`.
+    /// Of the chunk in its job, over all attempts; 0 with `done` and `back`.
     package var index: Int
     package var form: Form
     /// JSON text; see `ResumeDelta`.

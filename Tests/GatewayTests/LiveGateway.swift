@@ -73,7 +73,7 @@ final class LiveGateway: Sendable {
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
-        return Answer(status: Int(response.status.code), text: String(buffer: try await response.body.collect(upTo: 1 << 24)))
+        return Answer(status: Int(response.status.code), text: String(buffer: try await response.body.collect(upTo: 1 << 26)))
     }
 
     func admin(_ method: HTTPMethod, _ path: String, _ body: String? = nil) async throws -> Answer {

@@ -105,6 +105,21 @@ import WorkerProtocol
         }
     }
 
+    @Test func onlyWhatIsRefusedSuffers() async throws {
+        let generator = FakeGenerator { _ in .tokens(FakeText.ids("Hello", " world", "!"), .length) }
+        try await StandInGateway.run { gateway in
+            // Each post of more than one entry is refused, and each result as it was first.
+            gateway.refusePosts { frames in frames.count > 1 || frames.contains { $0.form == .done && String(decoding: $0.body, as: UTF8.self).hasPrefix("{\"output") } }
+            gateway.onTake(.init(body: "[\(Self.job("a", Self.chat)),\(Self.job("b", Self.chat))]", headers: Self.batch))
+            try await Self.run(gateway, on: generator) {
+                await gateway.waitForDone("a") { $0.contains("was refused with HTTP 413") }
+                await gateway.waitForDone("b") { $0.contains("was refused with HTTP 413") }
+            }
+            let taken = gateway.posts.compactMap { try? ChunkBatch.frames($0.body) }.filter { $0.count == 1 }.flatMap { $0 }
+            for job in ["a", "b"] { #expect(taken.contains { $0.job == job && $0.form == .text && $0.index == 0 }) }
+        }
+    }
+
     @Test func goneJobsAreStopped() async throws {
         let generator = FakeGenerator { _ in .hang(after: FakeText.ids("Hello")) }
         try await StandInGateway.run { gateway in
@@ -192,6 +207,19 @@ import WorkerProtocol
             gateway.onTake(.init(body: Self.job("a", "\"prompt\":\"x\"")))
             try await Self.run(gateway) { await gateway.wait { $0.filter { $0.path.contains("/job-done/") }.count == 3 } }
             #expect(gateway.posts.filter { $0.path.contains("/job-done/") }.count == 3)
+        }
+    }
+
+    @Test func refusedResultsAreSaidToBeRefused() async throws {
+        try await StandInGateway.run { gateway in
+            // The only chunk, and the result.
+            gateway.onPost(.init(status: 400), .init(status: 413))
+            gateway.onTake(.init(body: Self.job("a", "\"prompt\":\"x\"")))
+            try await Self.run(gateway) { await gateway.wait { $0.filter { $0.path.contains("/job-done/") }.count == 2 } }
+            let results = gateway.posts.filter { $0.path.contains("/job-done/") }.map(\.text)
+            // What was refused as a chunk is in the result.
+            #expect(results[0].contains(" world"))
+            #expect(results[1] == "{\"error\":\"the result of \(results[0].utf8.count) bytes was refused with HTTP 413\"}")
         }
     }
 
@@ -311,7 +339,36 @@ import WorkerProtocol
             }
             #expect(end == .stopped)
             #expect(!gateway.frames.contains { $0.form == .done })
+            #expect(gateway.frames.last.map { $0.form == .back && $0.job == "a" && $0.attempt == 1 && $0.body.isEmpty } == true)
             #expect(generator.log.withLock { $0.cancelled } == 1)
+        }
+    }
+
+    @Test func aWorkerThatEndsTakesItsLastAnswer() async throws {
+        try await StandInGateway.run { gateway in
+            gateway.onTake(.init(body: Self.job("a", Self.chat), headers: Self.batch))
+            gateway.onLeave(.init(body: Self.job("b", Self.chat), headers: Self.batch))
+            try await Self.run(gateway) { await gateway.waitForDone("a") }
+            // Handed out while the worker was being told to stop.
+            #expect(gateway.frames.contains { $0.job == "b" && $0.form == .done })
+        }
+    }
+
+    @Test func jobsCanBeStoppedWhileOthersFinish() async throws {
+        let gate = Gate()
+        let generator = FakeGenerator { _ in .hang(after: FakeText.ids("Hello")) }
+        try await StandInGateway.run { gateway in
+            gateway.onTake(.init(body: Self.job("a", Self.chat), headers: Self.batch))
+            async let end = Self.run(gateway, on: generator, change: { $0.stopGrace = 60 }) {
+                await gateway.wait { $0.contains { $0.method == "POST" } }
+                gate.open()
+            }
+            await gate.wait()
+            await gateway.wait { $0.contains { $0.path.contains("status=leaving") } }
+            gateway.onStop(.init(body: "{\"jobsToStop\":[\"a\"]}"))
+            let result = try await end
+            #expect(result == .stopped)
+            #expect(!gateway.frames.contains { $0.form == .done || $0.form == .back })
         }
     }
 

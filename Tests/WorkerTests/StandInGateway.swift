@@ -36,6 +36,10 @@ final class StandInGateway: Sendable {
         var takeWaiters: [CheckedContinuation<Void, Never>] = []
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
         var isOver = false
+        /// The worker has said that it ends: takes are answered at once.
+        var isLeft = false
+        var last: Reply?
+        var isRefused: (@Sendable ([ChunkFrame]) -> Bool)?
     }
 
     private let state = Mutex(State())
@@ -84,11 +88,27 @@ final class StandInGateway: Sendable {
     /// What posts are answered with, one after another; after the last with 200.
     func onPost(_ replies: Reply...) { state.withLock { $0.posts += replies } }
 
+    /// What a take is answered with that is held when the worker says that it ends.
+    func onLeave(_ reply: Reply) { state.withLock { $0.last = reply } }
+
+    /// Batch posts that are answered with 413.
+    func refusePosts(_ isRefused: @escaping @Sendable ([ChunkFrame]) -> Bool) { state.withLock { $0.isRefused = isRefused } }
+
     func onStop(_ reply: Reply) {
         let waiters = state.withLock { state in
             state.stops.append(reply)
             defer { state.stopWaiters = [] }
             return state.stopWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func leave() {
+        let waiters = state.withLock { state in
+            state.isLeft = true
+            if let last = state.last { state.takes.append(last) }
+            defer { state.takeWaiters = [] }
+            return state.takeWaiters
         }
         for waiter in waiters { waiter.resume() }
     }
@@ -123,12 +143,13 @@ final class StandInGateway: Sendable {
     }
 
     /// Waits for a result of the job.
-    func waitForDone(_ job: String) async {
+    /// - Parameter matches: what its body must be.
+    func waitForDone(_ job: String, _ matches: @escaping @Sendable (String) -> Bool = { _ in true }) async {
         await wait { calls in
             calls.contains { call in
                 call.path.contains("/job-done/") && call.path.contains("/\(job)?")
                     || call.path.contains("/job-stream-batch/")
-                        && ((try? ChunkBatch.frames(call.body)) ?? []).contains { $0.job == job && $0.form == .done }
+                        && ((try? ChunkBatch.frames(call.body)) ?? []).contains { $0.job == job && $0.form == .done && matches(String(decoding: $0.body, as: UTF8.self)) }
             }
         }
     }
@@ -141,8 +162,10 @@ final class StandInGateway: Sendable {
             return ready
         }
         for continuation in ready { continuation.resume() }
+        if call.path.contains("status=leaving") { leave() }
         if call.path.contains("/job-take") { return await next(\.takes, \.takeWaiters) }
         if call.path.contains("/job-stop") { return await next(\.stops, \.stopWaiters) }
+        if let isRefused = state.withLock({ $0.isRefused }), call.method == "POST", isRefused((try? ChunkBatch.frames(call.body)) ?? []) { return Reply(status: 413) }
         if call.method == "POST" { return state.withLock { $0.posts.isEmpty ? Reply(body: "{\"gone\":[]}") : $0.posts.removeFirst() } }
         return Reply()
     }
@@ -152,13 +175,13 @@ final class StandInGateway: Sendable {
     ) async -> Reply {
         while true {
             let (reply, isOver) = state.withLock { state -> (Reply?, Bool) in
-                (state[keyPath: replies].isEmpty ? nil : state[keyPath: replies].removeFirst(), state.isOver)
+                (state[keyPath: replies].isEmpty ? nil : state[keyPath: replies].removeFirst(), state.isOver || (state.isLeft && replies == \State.takes))
             }
             if let reply { return reply }
             if isOver { return Reply(status: 204) }
             await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
                 let ready = state.withLock { state in
-                    let ready = !state[keyPath: replies].isEmpty || state.isOver
+                    let ready = !state[keyPath: replies].isEmpty || state.isOver || (state.isLeft && replies == \State.takes)
                     if !ready { state[keyPath: waiters].append(continuation) }
                     return ready
                 }

@@ -74,8 +74,9 @@ struct WorkerCommand: AsyncParsableCommand {
         probesEnd.finish()
         await probes?.value
         if case .failed = end { throw ExitCode(1) }
-        await session.engine.shutdown()
-        logger.info("stopped")
+        // An engine that hangs must not keep the process.
+        let isDown = await Patience.within(seconds: 5) { await session.engine.shutdown() }
+        logger.info(isDown ? "stopped" : "stopped; the engine did not end its step in time")
     }
 
     private var probesPort: Int? {

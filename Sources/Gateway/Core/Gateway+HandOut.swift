@@ -10,6 +10,9 @@ extension GatewayCore {
         for match in matches { Task { await handOut(match) } }
     }
 
+    /// Bytes of jobs in one answer, unless a single one has more: a worker reads an answer as a whole.
+    private static let mostBytesInAnswer = 32 << 20
+
     private func handOut(_ match: Dispatcher.Match) async {
         let now = Timestamp.now
         let worker = match.poll.worker
@@ -27,7 +30,8 @@ extension GatewayCore {
             return
         }
         var handOuts: [Dispatcher.HandOut] = []
-        // Called off, or the worker was given up, between the match and here.
+        var byteCount = 0
+        // Called off, or the worker was given up, between the match and here; or too much for one answer.
         var unwanted: [Job] = []
         for (queued, verdict) in zip(match.jobs, verdicts) {
             guard let job = verdict.job, !verdict.isRefused else {
@@ -36,19 +40,22 @@ extension GatewayCore {
                 if let job = verdict.job, job.state == .inQueue { begin(dispatcher.enqueue(QueuedJob(job: job), toFront: true)) }
                 continue
             }
-            guard dispatcher.confirm(job, for: worker, at: now) else {
+            guard dispatcher.confirm(job, for: worker, at: now), byteCount < Self.mostBytesInAnswer else {
                 unwanted.append(job)
                 continue
             }
             relays.begin(job.id, worker, attempt: job.attempt)
             signals.taken(job, at: now)
-            if let message = await message(job, queued.payload, at: now) { handOuts.append(.init(job: job, message: message)) }
+            if let message = await message(job, queued.payload, at: now) {
+                handOuts.append(.init(job: job, message: message))
+                byteCount += message.count
+            }
             watch.tell(job.id, .changed(job))
         }
         unwanted += handOuts.map(\.job).filter { !dispatcher.isHeld($0, by: worker) }
         handOuts.removeAll { handOut in unwanted.contains { $0.id == handOut.job.id } }
-        // Does nothing where the job is over.
-        await giveBack(unwanted, from: worker)
+        // Does nothing where the job is over. They go to the front, the first of them last.
+        await giveBack(unwanted.reversed(), from: worker)
         if handOuts.isEmpty {
             if !match.poll.box.isClosed { begin(dispatcher.reopen(match.poll)) }
         } else if !match.poll.box.put(.jobs(handOuts)) {

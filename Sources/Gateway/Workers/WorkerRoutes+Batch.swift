@@ -31,6 +31,7 @@ extension WorkerRoutes {
                     }
                     if stopsWorker { core.drain(call.worker, "it asked to be replaced") }
                 }
+            case .back: ends.append(JobStep(id, .giveBack(worker: call.worker, attempt: frame.attempt), at: now))
             case .json, .text:
                 let chunk = JobChunk(index: frame.index, form: frame.form == .text ? .text : .json, body: frame.body, resume: frame.resume)
                 // Where several gateways share the store it comes first: a client must not see what another gateway could not go on from.

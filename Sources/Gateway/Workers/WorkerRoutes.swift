@@ -199,6 +199,8 @@ struct WorkerRoutes: Sendable {
             await core.workerIsUnhealthy(call.worker, "\(check.prefix(100)) failed: \(reason.prefix(300))")
             return Reply.json { $0.raw("{}") }
         }
+        // A worker that ends by itself: its poll is answered, and what it has it gives back in time.
+        if http.parameter("status") == "leaving" { core.drain(call.worker, "it is ending") }
         let named = Set((http.parameter("job_id") ?? "").split(separator: ",").map { JobID(String($0)) })
         await core.pinged(call.worker, named, in: call.endpoint.id)
         return Reply.json { $0.raw("{}") }
