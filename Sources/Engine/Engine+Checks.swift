@@ -27,7 +27,8 @@ extension Engine {
                     "must be 1 when output tokens are carried over; send each choice on its own with its own seed"))
         }
         let known = position
-        let extra = request.sampling.maxTokens == 0 ? 0 : 1
+        // What is carried over may have reached the end already.
+        let extra = request.sampling.maxTokens == 0 || !request.outputTokensSoFar.isEmpty ? 0 : 1
         guard known + extra <= configuration.maxModelLength else {
             throw .promptTooLong(tokens: known, maxModelLength: configuration.maxModelLength)
         }

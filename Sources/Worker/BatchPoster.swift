@@ -12,7 +12,6 @@ final class BatchPoster: Sendable {
         var nextIndex: Int
         /// Place in `entries` of a partial output that more can be merged into.
         var open: Int?
-        var mostUpdates: Int
     }
 
     private struct Entry {
@@ -67,8 +66,8 @@ final class BatchPoster: Sendable {
     // MARK: Jobs
 
     /// - Parameter firstIndex: partial outputs that earlier workers posted.
-    func open(_ serial: JobTable.Serial, job: String, attempt: Int, firstIndex: Int, mostUpdates: Int) {
-        state.withLock { $0.jobs[serial] = Job(id: job, attempt: attempt, nextIndex: firstIndex, mostUpdates: mostUpdates) }
+    func open(_ serial: JobTable.Serial, job: String, attempt: Int, firstIndex: Int) {
+        state.withLock { $0.jobs[serial] = Job(id: job, attempt: attempt, nextIndex: firstIndex) }
     }
 
     func add(_ partial: Partial, _ serial: JobTable.Serial) async {
@@ -76,7 +75,7 @@ final class BatchPoster: Sendable {
             guard var job = state.jobs[serial] else { return (nil, false) }
             state.byteCount += partial.byteCount
             if let open = job.open, case .text? = state.entries[open].partial?.body,
-                state.entries[open].partial?.merge(partial, mostUpdates: job.mostUpdates) == true
+                state.entries[open].partial?.merge(partial) == true
             {
                 // It goes with what waits already.
             } else {

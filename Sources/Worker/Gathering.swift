@@ -40,7 +40,7 @@ final class EventGathering: Sendable {
             let isFull = meter.count(EventText.count(bytes))
             state.meter = meter
             if state.waiting == nil { state.since = .now }
-            if state.waiting?.merge(piece, mostUpdates: .max) != true { state.waiting = piece }
+            if state.waiting?.merge(piece) != true { state.waiting = piece }
             guard isFull || ContinuousClock.now - state.since > Self.longestWait else { return nil }
             defer { state.waiting = nil }
             return state.waiting
@@ -100,6 +100,7 @@ final class UpdateGathering: Sendable {
     private let choices: Int
     private let isStream: Bool
     private let wasWhole: Bool
+    private let mostUpdates: Int
 
     /// - Parameters:
     ///   - batching: nil gives one partial output with the whole texts.
@@ -114,16 +115,17 @@ final class UpdateGathering: Sendable {
         isStream = batching != nil
         wasWhole = progress != nil
         let before = progress?.tokens.reduce(0) { $0 + $1.count } ?? 0
+        mostUpdates = max(1, batching?.most ?? 1)
         var meter = batching.map(TokenBatching.Meter.init)
         meter?.pass(before)
         state = Mutex(
             State(
-                meter: meter, waiting: Self.empty(choices, promptTokens), outputTokens: before, created: progress == nil ? created : nil,
+                meter: meter, waiting: Self.empty(choices, promptTokens, mostUpdates), outputTokens: before, created: progress == nil ? created : nil,
                 whole: Array(repeating: [], count: choices)))
     }
 
-    private static func empty(_ choices: Int, _ promptTokens: Int) -> NativePartial {
-        NativePartial(tokens: Array(repeating: [], count: choices), inputTokens: promptTokens, outputTokens: 0)
+    private static func empty(_ choices: Int, _ promptTokens: Int, _ mostUpdates: Int) -> NativePartial {
+        NativePartial(tokens: Array(repeating: [], count: choices), inputTokens: promptTokens, outputTokens: 0, mostUpdates: mostUpdates)
     }
 
     func take(_ updates: [TextUpdate]) async throws {
@@ -174,7 +176,7 @@ final class UpdateGathering: Sendable {
         delta.created = state.created
         state.created = nil
         state.delta = ResumeDelta(tokens: [])
-        state.waiting = Self.empty(choices, promptTokens)
+        state.waiting = Self.empty(choices, promptTokens, mostUpdates)
         state.hasText = false
         return Partial(body: .native(native), delta: delta)
     }

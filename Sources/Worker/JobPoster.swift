@@ -24,16 +24,14 @@ final class JobPoster: Sendable {
     private let url: String
     private let client: GatewayClient
     private let patience: Double
-    private let mostUpdates: Int
     private let mostResultBytes: Int
     private let state = Mutex(State())
 
-    init(job: String, url: String, client: GatewayClient, patience: Double, mostUpdates: Int, mostResultBytes: Int) {
+    init(job: String, url: String, client: GatewayClient, patience: Double, mostResultBytes: Int) {
         self.job = job
         self.url = url
         self.client = client
         self.patience = patience
-        self.mostUpdates = mostUpdates
         self.mostResultBytes = mostResultBytes
     }
 
@@ -47,7 +45,7 @@ final class JobPoster: Sendable {
         let (reader, mustWait) = state.withLock { state in
             state.byteCount += partial.byteCount
             let isRoom = (state.waiting.last?.byteCount ?? 0) + partial.byteCount <= Self.mostChunkBytes / 2
-            if state.waiting.isEmpty || !isRoom || !state.waiting[state.waiting.count - 1].merge(partial, mostUpdates: mostUpdates) {
+            if state.waiting.isEmpty || !isRoom || !state.waiting[state.waiting.count - 1].merge(partial) {
                 state.waiting.append(partial)
             }
             defer { state.reader = nil }

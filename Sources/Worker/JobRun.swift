@@ -28,6 +28,9 @@ struct JobRun: Sendable {
     let gathersEvents: Bool
 
     func run() async -> End {
+        if let begun = job.resume?.total.model, !settings.fingerprint.isEmpty, begun != settings.fingerprint {
+            return .failed("the answer was begun with another model or other settings, and cannot be ended with these; send the request again")
+        }
         let input: JobInput
         do {
             input = try JobInput(job.input, settings)
@@ -108,15 +111,6 @@ struct JobRun: Sendable {
         } catch {
             return .stopped
         }
-    }
-}
-
-/// Hashes that are the same in every process.
-enum StableHash {
-    static func fnv1a64(_ text: String) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return hash
     }
 }
 

@@ -17,7 +17,7 @@ struct Partial: Sendable {
     var delta: ResumeDelta
 
     /// Takes in the partial output that follows, where both can be one.
-    mutating func merge(_ next: Partial, mostUpdates: Int) -> Bool {
+    mutating func merge(_ next: Partial) -> Bool {
         switch (body, next.body) {
         case (.text(var text), .text(let more)):
             body = .json([])
@@ -28,7 +28,7 @@ struct Partial: Sendable {
             list.append(UInt8(ascii: ","))
             list += more
             body = .list(list)
-        case (.native(var native), .native(let more)) where native.updateCount + more.updateCount <= mostUpdates:
+        case (.native(var native), .native(let more)) where native.updateCount + more.updateCount <= native.mostUpdates:
             body = .json([])
             native.merge(more)
             body = .native(native)
@@ -74,6 +74,8 @@ struct NativePartial: Sendable {
     var inputTokens: Int
     /// Over all choices, since the beginning.
     var outputTokens: Int
+    /// Texts that one partial output may have, as the request wishes.
+    var mostUpdates: Int
 
     var updateCount: Int { tokens.reduce(0) { $0 + $1.count } }
     var byteCount: Int { tokens.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count + 3 } } }
@@ -108,5 +110,6 @@ extension ResumeDelta {
         for (choice, ids) in next.tokens.enumerated() where !ids.isEmpty { tokens[choice] += ids }
         finished += next.finished
         if created == nil { created = next.created }
+        if model == nil { model = next.model }
     }
 }

@@ -5,6 +5,7 @@ package import Logging
 internal import NIOCore
 internal import NIOHTTP1
 internal import OpenAI
+internal import Synchronization
 package import Server
 internal import WorkerProtocol
 
@@ -101,6 +102,7 @@ package struct Worker: Sendable {
         let notices = OneTimeNotices()
         var pause = Backoff(first: 0.5, longest: 10)
         var isFirst = true
+        var lastWelcome = MonotonicTime.now
         while true {
             let room = await table.room()
             if room == 0 || Task.isCancelled { return nil }
@@ -114,6 +116,7 @@ package struct Worker: Sendable {
                 switch answer.status {
                 case 200:
                     pause.reset()
+                    lastWelcome = .now
                     let isBatch = answer.headers.first(name: "X-Needletail-Batch") == "1"
                     let jobs = TakenJobs(answer.body, logger)
                     if jobs.messages.isEmpty { try await pauseAfterInstantAnswer(begin) }
@@ -122,12 +125,18 @@ package struct Worker: Sendable {
                     for id in jobs.broken { await reportBroken(id, client) }
                 case 204, 400:
                     pause.reset()
+                    lastWelcome = .now
                     try await pauseAfterInstantAnswer(begin)
                 case 429:
                     let wish = answer.headers.first(name: "Retry-After").flatMap(Double.init) ?? 5
                     try await Task.sleep(for: .seconds(min(60, max(0.1, wish))))
                 default:
                     logger.warning("the gateway answers a take with HTTP \(answer.status)")
+                    // Its key or its endpoint is gone, and nobody may be left who would end it.
+                    if [401, 403, 404].contains(answer.status), table.isEmpty, MonotonicTime.now.seconds(since: lastWelcome) > settings.gatewayLostTimeout {
+                        return .failed(
+                            check: "gateway", reason: "the gateway has answered takes with HTTP \(answer.status) for \(Int(settings.gatewayLostTimeout)) s")
+                    }
                     try await Task.sleep(for: .seconds(pause.next()))
                 }
             } catch is CancellationError {
@@ -173,18 +182,25 @@ package struct Worker: Sendable {
     ) async -> JobRun.End {
         if Task.isCancelled { return .stopped }
         let events = events
+        // With the first partial output of all.
+        let model = Mutex(message.resume == nil && !settings.fingerprint.isEmpty ? settings.fingerprint : nil)
         let run = JobRun(
             job: message, service: service, settings: settings, notices: notices, logger: logger,
-            emit: {
+            emit: { partial in
                 events.firstOutput()
-                await emit($0)
+                var partial = partial
+                partial.delta.model = model.withLock { model in
+                    defer { model = nil }
+                    return model
+                }
+                await emit(partial)
             }, gathersEvents: gathersEvents)
         return await run.run()
     }
 
     private func batched(_ message: JobMessage, _ serial: JobTable.Serial, _ poster: BatchPoster, _ notices: OneTimeNotices) async {
         poster.open(
-            serial, job: message.id, attempt: message.attempt ?? 0, firstIndex: message.resume?.chunks ?? 0, mostUpdates: settings.batching.most)
+            serial, job: message.id, attempt: message.attempt ?? 0, firstIndex: message.resume?.chunks ?? 0)
         let end = await run(message, notices, gathersEvents: false) { await poster.add($0, serial) }
         table.release(serial)
         switch end {
@@ -206,7 +222,7 @@ package struct Worker: Sendable {
     private func single(_ message: JobMessage, _ serial: JobTable.Serial, _ client: GatewayClient, _ notices: OneTimeNotices) async {
         let poster = JobPoster(
             job: message.id, url: settings.addresses.stream(message.id), client: client, patience: settings.postPatience,
-            mostUpdates: settings.batching.most, mostResultBytes: settings.mostResultBytes)
+            mostResultBytes: settings.mostResultBytes)
         let table = table
         let end = await withTaskGroup(of: Void.self) { group in
             group.addTask {

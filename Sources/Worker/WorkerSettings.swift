@@ -30,7 +30,9 @@ package struct WorkerSettings: Sendable {
     /// Seconds that running jobs get to finish when the worker is told to stop.
     package var stopGrace = 25.0
     /// Seconds of one engine step after which the engine counts as stuck.
-    package var stuckAfter = 300.0
+    package var stuckAfter = 900.0
+    /// Names the model and what else its texts depend on; empty: not known.
+    package var fingerprint = ""
     /// Mixed into the seeds of requests that give none.
     package var seed: UInt64 = 0
     /// `X-Needletail-Cold-Start` of the first take: JSON.

@@ -11,11 +11,14 @@ package struct ResumeDelta: Sendable, Equatable {
     package var finished: [Int]
     /// Seconds since 1970 that the reply names as its creation; with the first chunk.
     package var created: Int?
+    /// Names the model and what else the text depends on; with the first chunk.
+    package var model: String?
 
-    package init(tokens: [[Int32]], finished: [Int] = [], created: Int? = nil) {
+    package init(tokens: [[Int32]], finished: [Int] = [], created: Int? = nil, model: String? = nil) {
         self.tokens = tokens
         self.finished = finished
         self.created = created
+        self.model = model
     }
 
     package func write(into writer: inout JSONWriter) {
@@ -42,6 +45,10 @@ package struct ResumeDelta: Sendable, Equatable {
             writer.raw(",\"created\":")
             writer.int(created)
         }
+        if let model {
+            writer.raw(",\"model\":")
+            writer.string(model)
+        }
         writer.raw("}")
     }
 
@@ -59,6 +66,7 @@ package struct ResumeDelta: Sendable, Equatable {
         }
         finished = json["finished"]?.array?.compactMap(\.int) ?? []
         created = json["created"]?.int
+        model = json["model"]?.string
     }
 }
 
@@ -79,6 +87,7 @@ package struct ResumeState: Sendable, Equatable {
         for (choice, ids) in delta.tokens.enumerated() { total.tokens[choice] += ids }
         total.finished += delta.finished
         if total.created == nil { total.created = delta.created }
+        if total.model == nil { total.model = delta.model }
     }
 
     package func write(into writer: inout JSONWriter) {

@@ -172,6 +172,27 @@ import WorkerProtocol
         }
     }
 
+    @Test func anotherModelDoesNotEndWhatOneBegan() async throws {
+        let input = Self.chat
+        @Sendable func own(_ model: String) -> String {
+            "\"attempt\":2,\"resume\":{\"chunks\":1,\"total\":{\"tokens\":[[\(FakeText.ids("Hello")[0])]],\"created\":7,\"model\":\"\(model)\"}}"
+        }
+        try await StandInGateway.run { gateway in
+            let jobs = [Self.job("new", input), Self.job("same", input, own: own("m1")), Self.job("other", input, own: own("m2"))]
+            gateway.onTake(.init(body: "[\(jobs.joined(separator: ","))]", headers: Self.batch))
+            try await Self.run(gateway, change: { $0.fingerprint = "m1" }) {
+                for id in ["new", "same", "other"] { await gateway.waitForDone(id) }
+            }
+            // The first partial output of a reply names it, once.
+            let named = gateway.frames.filter { $0.resume.map { String(decoding: $0, as: UTF8.self).contains("\"model\":\"m1\"") } == true }
+            #expect(named.map(\.job) == ["new"] && named.map(\.index) == [0])
+            let results = Dictionary(gateway.frames.filter { $0.form == .done }.map { ($0.job, String(decoding: $0.body, as: UTF8.self)) }) { $1 }
+            #expect(results["same"] == "{\"output\":[]}")
+            #expect(results["other"]?.contains("begun with another model") == true)
+            #expect(!gateway.frames.contains { $0.job == "other" && $0.form == .text })
+        }
+    }
+
     // MARK: Single posts
 
     @Test func gatewaysWithoutBatchesGetStandardPosts() async throws {

@@ -36,6 +36,7 @@ struct WorkerCommand: AsyncParsableCommand {
             let configuration = try WorkerConfiguration(environment: environment)
             for warning in configuration.warnings { logger.warning("\(warning)") }
             if let problem = place.problem { throw SettingsError(problem) }
+            let probesPort = try probesPort(environment)
             // Not a ternary: `nil` beside a JSON value would be JSON's null.
             var testJob: JSONValue?
             if place.addresses == nil { testJob = try TestJob.read(testInput, environment) }
@@ -44,9 +45,10 @@ struct WorkerCommand: AsyncParsableCommand {
             let service = LocalService(model: session.served, options: model.serverOptions(configuration))
             var settings = place.settings(configuration)
             settings.coldStart = coldStart.json
+            settings.fingerprint = session.fingerprint
             logger.info("ready in \(coldStart.summary)")
             if let testJob { return try await runTest(testJob, service, settings, logger, session.engine) }
-            try await work(service, settings, session, coldStart, logger)
+            try await work(service, settings, session, probesPort, coldStart, logger)
         } catch let error as ExitCode {
             throw error
         } catch {
@@ -56,7 +58,9 @@ struct WorkerCommand: AsyncParsableCommand {
         }
     }
 
-    private func work(_ service: LocalService, _ settings: WorkerSettings, _ session: WorkerSession, _ coldStart: ColdStart, _ logger: Logger) async throws {
+    private func work(
+        _ service: LocalService, _ settings: WorkerSettings, _ session: WorkerSession, _ probesPort: Int?, _ coldStart: ColdStart, _ logger: Logger
+    ) async throws {
         let events = WorkerEvents(
             onFirstTake: { coldStart.mark("first_take") },
             onFirstOutput: {
@@ -66,9 +70,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let worker = Worker(service: service, settings: settings, logger: logger, events: events)
         let signals = await TerminationSignals()
         let (ends, probesEnd) = AsyncStream<Void>.makeStream()
-        let probes = try probesPort.map { port in
-            guard (1...65535).contains(port) else { throw SettingsError("the port for /health and /metrics is \(port), but must be 1 to 65535") }
-            return Task { await Self.probes(port, session.served, coldStart, logger) { for await _ in ends {} } }
+        let probes = probesPort.map { port in
+            Task { await Self.probes(port, session.served, coldStart, logger) { for await _ in ends {} } }
         }
         let end = await worker.run { await signals.wait() }
         probesEnd.finish()
@@ -79,8 +82,12 @@ struct WorkerCommand: AsyncParsableCommand {
         logger.info(isDown ? "stopped" : "stopped; the engine did not end its step in time")
     }
 
-    private var probesPort: Int? {
-        metricsPort ?? WorkerVariables.text(Environment.all["NEEDLETAIL_METRICS_PORT"] ?? Environment.all["PORT_HEALTH"]).flatMap { Int($0) }
+    private func probesPort(_ environment: [String: String]) throws -> Int? {
+        var (text, origin) = (metricsPort.map(String.init), "--metrics-port")
+        for name in ["NEEDLETAIL_METRICS_PORT", "PORT_HEALTH"] where text == nil { (text, origin) = (WorkerVariables.text(environment[name]), name) }
+        guard let text else { return nil }
+        guard let port = Int(text), (1...65535).contains(port) else { throw SettingsError("\(origin) is '\(text)', but must be a port from 1 to 65535") }
+        return port
     }
 
     private static func probes(_ port: Int, _ model: ServedModel, _ coldStart: ColdStart, _ logger: Logger, until end: @escaping @Sendable () async -> Void) async {

@@ -49,7 +49,8 @@ enum EngineVariables {
         setting("TRUST_REQUEST_CHAT_TEMPLATE", .bool), setting("ENABLE_PROMPT_TOKENS_DETAILS", .bool), setting("ENABLE_FORCE_INCLUDE_USAGE", .bool),
         setting("GENERATION_CONFIG", .oneOf(["auto": "auto", "vllm": "vllm"])), setting("OVERRIDE_GENERATION_CONFIG", .json),
         setting("NATIVE_OUTPUT", .oneOf(["tokens": "tokens", "openai": "openai"])),
-        setting("GATEWAY_LOST_TIMEOUT", .number(1...86_400)), setting("STOP_GRACE", .number(0...3600)), setting("PREFETCH", .bool),
+        setting("GATEWAY_LOST_TIMEOUT", .number(1...86_400)), setting("STOP_GRACE", .number(0...3600)), setting("STEP_TIMEOUT", .number(1...86_400)),
+        setting("PREFETCH", .bool),
     ]
 
     private static let unsupported: [EngineVariable] =

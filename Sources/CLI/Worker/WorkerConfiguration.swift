@@ -31,6 +31,7 @@ package struct WorkerConfiguration {
     package var rawOpenAIOutput = true
     var gatewayLostTimeout = 600.0
     package var stopGrace = 25.0
+    package var stepTimeout = 900.0
     var prefetches = false
     /// One line each.
     package var warnings: [String]
@@ -117,6 +118,7 @@ package struct WorkerConfiguration {
         rawOpenAIOutput = values["RAW_OPENAI_OUTPUT"] != "false"
         if let timeout = values["GATEWAY_LOST_TIMEOUT"].flatMap({ Double($0) }) { gatewayLostTimeout = timeout }
         if let grace = values["STOP_GRACE"].flatMap({ Double($0) }) { stopGrace = grace }
+        if let limit = values["STEP_TIMEOUT"].flatMap({ Double($0) }) { stepTimeout = limit }
         prefetches = values["PREFETCH"] == "true"
     }
 

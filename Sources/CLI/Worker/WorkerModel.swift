@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Glibc
 import Hub
 import JSON
 import Logging
@@ -30,7 +31,8 @@ struct WorkerModel {
         let name = configuration.model
         let found = name.flatMap { CachedModel.find($0, revision: configuration.revision, roots: roots) }
         source = found ?? name
-        isCached = found != nil
+        // What is a path already has no revision.
+        isCached = found != nil || name.map { access($0, F_OK) == 0 } == true
         servedNames = configuration.servedNames.isEmpty ? name.map { [$0] } ?? [] : configuration.servedNames
     }
 
@@ -44,13 +46,18 @@ struct WorkerModel {
         if let count = configuration.maxLoras { flags.append("--max-loras=\(count)") }
         if let rank = configuration.maxLoraRank { flags.append("--max-lora-rank=\(rank)") }
         let lora = try LoRAFlags.parse(flags)
+        if isCached, let source { try checkQuantization(configuration.quantization, source) }
+        for module in configuration.loraModules where module.path.hasPrefix("/") && access(module.path + "/adapter_config.json", R_OK) != 0 {
+            throw SettingsError("LORA_MODULES: \(module.name): \(module.path) holds no adapter_config.json")
+        }
+        let tokenizer = try tokenizerFolder(configuration, environment)
         var clock = StartClock()
         let session = try await ModelSession.open(
-            source, engine, servedNames: servedNames, lora: lora, environment: environment, tokenizerFolder: try tokenizerFolder(configuration, environment),
+            source, engine, servedNames: servedNames, lora: lora, environment: environment, tokenizerFolder: tokenizer,
             prefetches: prefetches, progress: SilentProgress(), clock: &clock)
         coldStart.add(clock.phases)
         for line in session.lines { logger.info("\(line)") }
-        try checkQuantization(configuration.quantization, session.local)
+        try checkQuantization(configuration.quantization, session.local.format == .gguf ? session.local.weights[0] : session.local.folder)
         var served = session.served
         served.defaults = try defaults(served.defaults, configuration)
         for module in configuration.loraModules {
@@ -62,7 +69,8 @@ struct WorkerModel {
             }
         }
         if !configuration.loraModules.isEmpty { coldStart.mark("adapters") }
-        return WorkerSession(engine: session.engine, served: served)
+        return WorkerSession(
+            engine: session.engine, served: served, fingerprint: ModelFingerprint.text(session.local, configuration, tokenizerFolder: tokenizer))
     }
 
     func serverOptions(_ configuration: WorkerConfiguration) -> ServerOptions {
@@ -95,9 +103,10 @@ struct WorkerModel {
     }
 
     /// `QUANTIZATION` says what the checkpoint must be; weights are not quantised while loading.
-    private func checkQuantization(_ wanted: String?, _ local: LocalModel) throws {
-        guard let wanted else { return }
-        let found = local.format == .gguf ? "gguf" : Self.method(local.folder)
+    /// - path: a GGUF file, or a folder; one without config.json says nothing yet.
+    private func checkQuantization(_ wanted: String?, _ path: String) throws {
+        guard let wanted, path.hasSuffix(".gguf") || access(path + "/config.json", R_OK) == 0 else { return }
+        let found = path.hasSuffix(".gguf") ? "gguf" : Self.method(path)
         let plain = { (name: String) in name.replacing("_marlin", with: "").replacing("-", with: "_") }
         guard let found else {
             throw SettingsError("QUANTIZATION is '\(wanted)', but the checkpoint is not quantised, and weights are not quantised while loading; unset it, or use a quantised checkpoint")
@@ -115,4 +124,5 @@ struct WorkerModel {
 struct WorkerSession {
     let engine: Engine
     let served: ServedModel
+    let fingerprint: String
 }

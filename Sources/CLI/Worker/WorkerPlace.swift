@@ -31,6 +31,11 @@ struct WorkerPlace {
             problem = "\(name) is '\(url)', but must be an address that begins with http:// or https://"
             return
         }
+        if let interval = text("RUNPOD_PING_INTERVAL"), Int(interval) == nil {
+            addresses = nil
+            problem = "RUNPOD_PING_INTERVAL is '\(interval)', but must be a whole number of milliseconds"
+            return
+        }
         addresses = GatewayAddresses(take: take, done: done, stream: stream, ping: text("RUNPOD_WEBHOOK_PING"), worker: workerID)
         problem = nil
     }
@@ -42,7 +47,7 @@ struct WorkerPlace {
         settings.key = environment["RUNPOD_AI_API_KEY"] ?? ""
         settings.hostname = environment["RUNPOD_POD_HOSTNAME"] ?? "unknown"
         settings.agent = "needletail/\(ServerVersion.text)"
-        if let interval = environment["RUNPOD_PING_INTERVAL"].flatMap(Double.init) { settings.pingInterval = max(0.1, interval / 1000) }
+        if let interval = environment["RUNPOD_PING_INTERVAL"].flatMap({ Int($0) }) { settings.pingInterval = Double(min(max(100, interval), 3_600_000)) / 1000 }
         return settings
     }
 
@@ -55,6 +60,7 @@ struct WorkerPlace {
         settings.rawOpenAIOutput = configuration.rawOpenAIOutput
         settings.gatewayLostTimeout = configuration.gatewayLostTimeout
         settings.stopGrace = configuration.stopGrace
+        settings.stuckAfter = configuration.stepTimeout
         settings.seed = configuration.seed
         return settings
     }

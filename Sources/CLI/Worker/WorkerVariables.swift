@@ -17,7 +17,7 @@ struct WorkerVariables: Sendable {
     private(set) var warnings: [String] = []
 
     /// Ours alone: too plain to be taken without the prefix.
-    static let prefixedOnly: Set<String> = ["NATIVE_OUTPUT", "GATEWAY_LOST_TIMEOUT", "STOP_GRACE", "PREFETCH"]
+    static let prefixedOnly: Set<String> = ["NATIVE_OUTPUT", "GATEWAY_LOST_TIMEOUT", "STOP_GRACE", "STEP_TIMEOUT", "PREFETCH"]
     /// Read elsewhere.
     private static let elsewhere: Set<String> = [
         "VLLM_CONFIG_FILE", "VLLM_EXTRA_ARGS", "NEEDLETAIL_LOCAL_MODEL_ARGS", "NEEDLETAIL_DEFAULT_MODEL", "NEEDLETAIL_CACHE", "NEEDLETAIL_METRICS_PORT",
