@@ -15,6 +15,10 @@ struct WorkerCommand: AsyncParsableCommand {
         discussion: """
             Everything is set by the environment, with the names of Runpod's vLLM worker (MODEL_NAME, MAX_MODEL_LEN, MAX_CONCURRENCY, …); the gateway's
             addresses come in RUNPOD_WEBHOOK_GET_JOB and its like. Without them one job is run, given with --test-input or in test_input.json.
+
+            Variables, each also with NEEDLETAIL_ before its name:
+
+            \(EngineVariables.help)
             """)
 
     @Option(help: "A job to run, as JSON: {\"input\": {…}}.")
