@@ -38,6 +38,8 @@ import WorkerProtocol
                 let answer = try await gateway.call(.POST, "/v2/a/job-stream-batch/w\(attempt)", String(decoding: post.bytes, as: UTF8.self))
                 #expect(answer.text == #"{"gone":[]}"#, "\(answer)")
                 #expect(try await gateway.call(.GET, "/v2/a/status/\(id)").json["status"] == "IN_QUEUE")
+                // It gets nothing more, though nobody but itself ends it.
+                #expect(try await gateway.call(.GET, "/v2/a/job-take/w\(attempt)").status == 204)
             }
         }
     }

@@ -30,6 +30,8 @@ package struct WorkerSeat: Sendable {
     package var lingering: [JobID: Timestamp] = [:]
     /// When it got room, if it had to wait for that.
     package var loadingSince: Timestamp?
+    /// It has said that it is about to end.
+    package var isLeaving = false
     /// Asked to end.
     package var isStopping = false
     /// When the provider was told to end it.

@@ -6,6 +6,8 @@ extension Supervisor {
     /// Silence after which a worker counts as lost: three pings, at least half a minute. In ms.
     static func patience(_ endpoint: EndpointDefinition) -> Int { max(3 * endpoint.pingIntervalMilliseconds, leastPatience) }
     static let leastPatience = 30_000
+    /// With one that has said that it ends, and has no jobs.
+    static let lastPatience = 5000
 
     /// How long the worker has been silent, if it should not have been, ms. A gateway that has just begun to lead judges nobody: workers may have
     /// talked to others, and what those wrote may not be known here yet.
@@ -19,7 +21,8 @@ extension Supervisor {
     func endSilent(_ seats: [WorkerSeat], _ endpoint: EndpointDefinition) async {
         for seat in seats {
             // What a provider ends is its business from then on. Of others silence is all that tells their end.
-            guard !seat.isStopping || seat.record.handle == nil, let silence = silence(seat, Self.patience(endpoint)) else { continue }
+            let patience = seat.isLeaving && seat.held.isEmpty ? Self.lastPatience : Self.patience(endpoint)
+            guard !seat.isStopping || seat.record.handle == nil, let silence = silence(seat, patience) else { continue }
             let worker = seat.record.id
             let reason = "worker \(worker) gave no sign of life for \(silence / 1000) s"
             logger.warning("\(reason)", metadata: ["endpoint": "\(endpoint.id)"])
@@ -42,7 +45,7 @@ extension WorkerSeat {
     /// Takes it into service again, if it is drained, well, and nobody but itself can end it.
     /// - Returns: whether it was.
     mutating func reopen(at now: Timestamp) -> Bool {
-        guard record.secretHash == nil, record.handle == nil, record.state == .draining, held.isEmpty, lingering.isEmpty else { return false }
+        guard !isLeaving, record.secretHash == nil, record.handle == nil, record.state == .draining, held.isEmpty, lingering.isEmpty else { return false }
         record.state = record.readyAt == nil ? .initializing : .idle
         record.reason = nil
         isStopping = false

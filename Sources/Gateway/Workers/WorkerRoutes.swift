@@ -200,7 +200,10 @@ struct WorkerRoutes: Sendable {
             return Reply.json { $0.raw("{}") }
         }
         // A worker that ends by itself: its poll is answered, and what it has it gives back in time.
-        if http.parameter("status") == "leaving" { core.drain(call.worker, "it is ending") }
+        if http.parameter("status") == "leaving" {
+            _ = core.dispatcher.update(call.worker) { $0.isLeaving = true }
+            core.drain(call.worker, "it is ending")
+        }
         let named = Set((http.parameter("job_id") ?? "").split(separator: ",").map { JobID(String($0)) })
         await core.pinged(call.worker, named, in: call.endpoint.id)
         return Reply.json { $0.raw("{}") }
