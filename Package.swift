@@ -115,7 +115,7 @@ let package = Package(
             ], resources: [.embedInCode("Dashboard/page.html")]),
         room(
             "Worker",
-            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "WorkerProtocol"] + nio + [
+            ["Engine", "JSON", "OpenAI", "Sampling", "Server", "Web", "WorkerProtocol"] + nio + [
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -23,7 +23,8 @@ package struct ModelText: Sendable {
     ///   - folder: where configuration and tokenizer files are.
     ///   - checkpoint: a GGUF file holds its vocabulary itself; nil or another format reads the folder.
     ///   - chatTemplate: replaces the model's own: a file, or the template itself.
-    package static func load(folder: String, checkpoint: Checkpoint?, chatTemplate: String?) throws -> ModelText {
+    ///   - cache: of vocabularies' tables.
+    package static func load(folder: String, checkpoint: Checkpoint?, chatTemplate: String?, cache: TokenizerCache? = nil) throws -> ModelText {
         let template = try chatTemplate.map { try given($0) }
         if let checkpoint, let vocabulary = try checkpoint.vocabulary() {
             func token(_ id: Int?) -> String? { id.map { vocabulary.tokens[$0] } }
@@ -42,7 +43,7 @@ package struct ModelText: Sendable {
             return nil
         }
         return ModelText(
-            tokenizer: try Tokenizer(contentsOf: folder), chatTemplate: try template ?? Self.template(in: folder, config),
+            tokenizer: try Tokenizer(contentsOf: folder, cache: cache), chatTemplate: try template ?? Self.template(in: folder, config),
             specialTokens: SpecialTokens(
                 bos: token("bos_token"), eos: token("eos_token"), unknown: token("unk_token"), padding: token("pad_token")),
             truncatesFromLeft: config?["truncation_side"]?.string == "left")

@@ -37,8 +37,9 @@ package enum TokenizerGolden {
     /// - Parameters:
     ///   - folder: holds the tokenizer and the cases.
     ///   - cases: another file of cases for the same tokenizer.
-    package static func verify(_ folder: String, cases: String? = nil) throws(TokenizerError) -> Report {
-        let tokenizer = try Tokenizer(contentsOf: folder)
+    ///   - cache: where its tables may be.
+    package static func verify(_ folder: String, cases: String? = nil, cache: TokenizerCache? = nil) throws(TokenizerError) -> Report {
+        let tokenizer = try Tokenizer(contentsOf: folder, cache: cache)
         let file = cases ?? (FileBytes.exists("\(folder)/cases.json") ? "\(folder)/cases.json" : "\(folder)/cases.json.gz")
         let golden = try FileBytes.withBytes(of: file) { bytes throws(TokenizerError) -> JSONValue in
             do { return try JSONValue(parsing: bytes) } catch { throw .malformed(part: file, reason: "\(error)") }

@@ -42,12 +42,12 @@ final class GatewayClient: Sendable {
     }
 
     /// - Parameter connections: most that are open at once.
-    static func makeClient(connections: Int) -> HTTPClient {
+    static func makeClient(connections: Int, on eventLoop: any EventLoop) -> HTTPClient {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .follow(max: 5, allowCycles: false), timeout: .init(connect: .seconds(10)))
         configuration.httpVersion = .http1Only
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        return HTTPClient(eventLoopGroupProvider: .shared(eventLoop), configuration: configuration)
     }
 
     /// Seconds since the gateway answered anything.

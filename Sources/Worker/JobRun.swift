@@ -22,6 +22,8 @@ struct JobRun: Sendable {
     let settings: WorkerSettings
     let notices: OneTimeNotices
     let logger: Logger
+    /// Where streams are read.
+    let executor: (any TaskExecutor)?
     /// Takes the partial outputs in order; a slow one slows the generation.
     let emit: @Sendable (Partial) async -> Void
     /// Whether partial outputs cost a request each, so that events are better sent several at a time.
@@ -66,8 +68,10 @@ struct JobRun: Sendable {
                 let pump = EventGathering(
                     batching: gathersEvents ? settings.batching : nil, isRaw: settings.rawOpenAIOutput, created: progress == nil ? stream.created : nil,
                     emit: emit)
-                try await stream.read { try await pump.take($0, $1) }
-                await pump.finish()
+                try await withTaskExecutorPreference(executor) {
+                    try await stream.read { try await pump.take($0, $1) }
+                    await pump.finish()
+                }
                 return .streamed
             }
         } catch let error as APIError {
@@ -102,8 +106,10 @@ struct JobRun: Sendable {
             let gathering = UpdateGathering(
                 batching: native.stream ? native.batching : nil, choices: stream.choiceCount, promptTokens: stream.promptTokens, progress: progress,
                 created: stream.created, emit: emit)
-            try await stream.read { try await gathering.take($1.updates) }
-            await gathering.finish()
+            try await withTaskExecutorPreference(executor) {
+                try await stream.read { try await gathering.take($1.updates) }
+                await gathering.finish()
+            }
             return .streamed
         } catch let error as APIError {
             if isOver { return .stopped }

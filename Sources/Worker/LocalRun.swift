@@ -2,6 +2,7 @@ internal import AsyncHTTPClient
 package import JSON
 package import Logging
 package import Server
+internal import NIOPosix
 internal import Synchronization
 internal import WorkerProtocol
 
@@ -19,7 +20,7 @@ extension Worker {
         let message = JobMessage(id: job["id"]?.string ?? "local_test", input: job["input"] ?? .null)
         let outputs = Mutex(JSONWriter())
         let run = JobRun(
-            job: message, service: service, settings: settings, notices: OneTimeNotices(), logger: logger,
+            job: message, service: service, settings: settings, notices: OneTimeNotices(), logger: logger, executor: nil,
             emit: { partial in
                 outputs.withLock { writer in
                     if !writer.bytes.isEmpty { writer.raw(",") }
@@ -38,7 +39,7 @@ extension Worker {
 
     /// Tells the gateway why this worker cannot start.
     package static func reportUnhealthy(check: String, reason: String, _ settings: WorkerSettings) async {
-        let http = GatewayClient.makeClient(connections: 1)
+        let http = GatewayClient.makeClient(connections: 1, on: MultiThreadedEventLoopGroup.singleton.any())
         let client = GatewayClient(client: http, key: settings.key, agent: settings.agent, logger: Logger(label: "worker"))
         await PingLoop(settings: settings, client: client, table: JobTable(capacity: 1)).reportUnhealthy(check: check, reason: reason)
         try? await http.shutdown()

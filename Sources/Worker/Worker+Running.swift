@@ -24,7 +24,7 @@ extension Worker {
         // With the first partial output of all.
         let model = Mutex(message.resume == nil && !settings.fingerprint.isEmpty ? settings.fingerprint : nil)
         let run = JobRun(
-            job: message, service: service, settings: settings, notices: notices, logger: logger,
+            job: message, service: service, settings: settings, notices: notices, logger: logger, executor: executor,
             emit: { partial in
                 events.firstOutput()
                 var partial = partial

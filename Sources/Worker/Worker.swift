@@ -1,6 +1,9 @@
 internal import AsyncHTTPClient
 package import Logging
+internal import NIOCore
+internal import NIOPosix
 package import Server
+internal import Web
 internal import WorkerProtocol
 
 /// Takes jobs from a gateway, runs them in this process's engine and posts what comes of them (Runpod's worker protocol; needletail's
@@ -19,6 +22,9 @@ package struct Worker: Sendable {
     let logger: Logger
     let table: JobTable
     let events: WorkerEvents
+    /// Where the gateway's connections are, and where texts are gathered and posted: one thread, and none is woken for another.
+    let eventLoop: any EventLoop
+    let executor: EventLoopTaskExecutor
 
     package init(service: LocalService, settings: WorkerSettings, logger: Logger, events: WorkerEvents = WorkerEvents()) {
         self.service = service
@@ -26,11 +32,13 @@ package struct Worker: Sendable {
         self.logger = logger
         self.events = events
         table = JobTable(capacity: settings.concurrency)
+        eventLoop = MultiThreadedEventLoopGroup.singleton.any()
+        executor = EventLoopTaskExecutor(eventLoop)
     }
 
     /// Works until `stop` returns (then finishes what runs, within the grace) or nothing works any more.
     package func run(stop: @escaping @Sendable () async -> Void) async -> End {
-        let http = GatewayClient.makeClient(connections: settings.concurrency + 8)
+        let http = GatewayClient.makeClient(connections: settings.concurrency + 8, on: eventLoop)
         let client = GatewayClient(client: http, key: settings.key, agent: settings.agent, logger: logger)
         let poster = BatchPoster(url: settings.addresses.streamBatch, client: client, table: table, patience: settings.postPatience)
         let end = await withTaskGroup(of: End?.self) { group in
@@ -45,7 +53,7 @@ package struct Worker: Sendable {
             group.addTask { await withTaskCancellationHandler { await taking.value } onCancel: { taking.cancel() } }
             group.addTask { await StopLoop(settings: settings, client: client, table: table, logger: logger).run() }
             group.addTask { await EngineWatch(settings: settings, generator: service.model.generator).run() }
-            let posting = Task { await poster.run() }
+            let posting = Task(executorPreference: executor) { await poster.run() }
             var end = End.stopped
             for await result in group {
                 guard let result else { continue }

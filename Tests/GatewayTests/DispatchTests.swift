@@ -227,6 +227,23 @@ import WorkerProtocol
         #expect(await box.take(until: .now() + .milliseconds(5), on: loop) == [7])
     }
 
+    /// The timer of an earlier wait is still set: one that ends sooner must not wait for it, one that ends later must not end with it.
+    @Test func eachWaitHasItsOwnDeadline() async {
+        let box = Mailbox<Int>()
+        box.put(1)
+        func wait(_ milliseconds: Int64, putting item: Int? = nil) async -> (items: [Int], took: TimeAmount) {
+            let begin = NIODeadline.now()
+            if let item { loop.scheduleTask(in: .milliseconds(1)) { box.put(item) } }
+            return (await box.take(until: begin + .milliseconds(milliseconds), on: loop), .now() - begin)
+        }
+        #expect(await wait(1).items == [1])
+        #expect(await wait(3_600_000, putting: 2).items == [2])
+        #expect(await wait(20).items.isEmpty)
+        #expect(await wait(20, putting: 3).items == [3])
+        let last = await wait(200)
+        #expect(last.items.isEmpty && last.took >= .milliseconds(200), "\(last)")
+    }
+
     /// Items, deadlines and waits on several threads: nothing is lost, nothing hangs.
     @Test func nothingIsLostBetweenThreads() async {
         let box = Mailbox<Int>()

@@ -6,7 +6,9 @@
 set -eu
 given=$1
 out=$2
-mkdir -p "$out"
+# Tables of the tokenizer are made here, and not at each start: a container has nothing else from the one before.
+cache=$out/home/needletail/.cache
+mkdir -p "$cache"
 
 quoted() { printf '"%s"' "$(printf %s "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"; }
 
@@ -18,7 +20,7 @@ download() {
         HF_TOKEN=$(cat /run/secrets/HF_TOKEN)
         export HF_TOKEN
     fi
-    path=$(needletail download "$1" ${2:+--revision "$2"} --quiet) || exit 1
+    path=$(XDG_CACHE_HOME=$cache needletail download "$1" ${2:+--revision "$2"} --quiet) || exit 1
     printf %s "${path#"$out"}"
 }
 
@@ -28,6 +30,7 @@ if [ -n "$(ls -A "$given" 2>/dev/null)" ]; then
     mkdir -p "$out$folder"
     if [ -f "$given/config.json" ]; then
         cp -RL "$given/." "$out$folder/"
+        XDG_CACHE_HOME=$cache needletail download "$out$folder" --quiet > /dev/null
         model=$folder
     else
         set -- "$given"/*.gguf
@@ -58,5 +61,5 @@ fi
 chmod 0644 "$out/local_model_args.json"
 find "$out$BASE_PATH" -type d -exec chmod 0755 {} +
 find "$out$BASE_PATH" -type f -exec chmod 0644 {} +
-[ -z "${RUN_AS:-}" ] || chown -R "$RUN_AS" "$out$BASE_PATH"
+[ -z "${RUN_AS:-}" ] || chown -R "$RUN_AS" "$out$BASE_PATH" "$(dirname "$cache")"
 echo "bake: $(cat "$out/local_model_args.json")"

@@ -10,6 +10,7 @@ import Progress
 import Sampling
 import Server
 import Step
+import Tokenizers
 import Weights
 
 /// A model ready to answer: located, loaded, with an engine running on it.
@@ -48,7 +49,8 @@ struct ModelSession {
         let fitted = options.fitting(source.description)
 
         // The text side and the weights have nothing to do with each other.
-        async let text = loadText(local, source, options, tokenizerFolder)
+        let cache = TokenizerCache(environment: environment)
+        async let text = loadText(local, source, options, tokenizerFolder, cache)
         let backend = CPUBackend(fitted.backendConfiguration)
         let summary = backend.summary
         let plan = try MemoryPlan(source, on: backend, fitted)
@@ -76,6 +78,7 @@ struct ModelSession {
             defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
         served.pooled = PooledModel(source.description)
         clock.mark("engine")
+        if let cache { Task.detached(priority: .background) { cache.write() } }
         return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
             adapterLoader: adapterLoader, found: found)
     }
@@ -86,9 +89,12 @@ struct ModelSession {
         return try ModelReference(name.contains("@") ? name : "\(name)@\(revision)", environment: environment)
     }
 
-    private static func loadText(_ local: LocalModel, _ source: ModelSource, _ options: EngineOptions, _ tokenizerFolder: String?) async throws -> any TextModel {
+    private static func loadText(
+        _ local: LocalModel, _ source: ModelSource, _ options: EngineOptions, _ tokenizerFolder: String?, _ cache: TokenizerCache?
+    ) async throws -> any TextModel {
         let text = try ModelText.load(
-            folder: tokenizerFolder ?? local.folder, checkpoint: tokenizerFolder == nil ? source.checkpoint : nil, chatTemplate: options.chatTemplate)
+            folder: tokenizerFolder ?? local.folder, checkpoint: tokenizerFolder == nil ? source.checkpoint : nil, chatTemplate: options.chatTemplate,
+            cache: cache)
         let specials = text.specialTokens
         return try TokenizerText(
             tokenizer: text.tokenizer, chatTemplate: text.chatTemplate,

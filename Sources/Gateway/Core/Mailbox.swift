@@ -6,15 +6,18 @@ package final class Mailbox<Item: Sendable>: Sendable {
     private struct State {
         var items: [Item] = []
         var isClosed = false
-        /// Counts waits, so that a timer that comes late does not end the next one.
-        var wait = 0
         var waiter: CheckedContinuation<Void, Never>?
-        var timer: Scheduled<Void>?
+        /// Until when it waits; nil: for ever.
+        var deadline: NIODeadline?
+        /// Kept from one wait to the next: nearly all end long before, and a timer for each would cost more than the rest of it.
+        var timer: (task: Scheduled<Void>, deadline: NIODeadline)?
     }
 
     private let state = Mutex(State())
 
     package init() {}
+
+    deinit { state.withLock { $0.timer }?.task.cancel() }
 
     /// - Returns: false if the box is closed: nobody will get the item.
     @discardableResult
@@ -46,20 +49,14 @@ package final class Mailbox<Item: Sendable>: Sendable {
     ///   - eventLoop: keeps the time.
     package func take(until deadline: NIODeadline?, on eventLoop: any EventLoop) async -> [Item] {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            let wait: Int? = state.withLock { state in
-                guard state.items.isEmpty, !state.isClosed else { return nil }
-                state.wait += 1
+            let isReady = state.withLock { state in
+                guard state.items.isEmpty, !state.isClosed else { return true }
                 state.waiter = continuation
-                return state.wait
+                state.deadline = deadline
+                if let deadline { setTimer(deadline, eventLoop, &state) }
+                return false
             }
-            guard let wait else { return continuation.resume() }
-            guard let deadline else { return }
-            let timer = eventLoop.scheduleTask(deadline: deadline) { self.expire(wait) }
-            let isLate = state.withLock { state in
-                if state.wait == wait, state.waiter != nil { state.timer = timer }
-                return state.timer == nil
-            }
-            if isLate { timer.cancel() }
+            if isReady { continuation.resume() }
         }
         return state.withLock { state in
             defer { state.items = [] }
@@ -67,22 +64,38 @@ package final class Mailbox<Item: Sendable>: Sendable {
         }
     }
 
-    private func expire(_ wait: Int) {
+    /// An earlier timer does as well: it sets itself anew.
+    private func setTimer(_ deadline: NIODeadline, _ eventLoop: any EventLoop, _ state: inout State) {
+        if let timer = state.timer {
+            if timer.deadline <= deadline { return }
+            timer.task.cancel()
+        }
+        let task = eventLoop.scheduleTask(deadline: deadline) { [weak self] () -> Void in self?.expire(deadline, eventLoop) }
+        state.timer = (task, deadline)
+    }
+
+    private func expire(_ deadline: NIODeadline, _ eventLoop: any EventLoop) {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            guard state.wait == wait else { return nil }
-            defer { (state.waiter, state.timer) = (nil, nil) }
-            return state.waiter
+            // Else its cancellation came too late.
+            guard state.timer?.deadline == deadline else { return nil }
+            state.timer = nil
+            guard let waiter = state.waiter, let end = state.deadline else { return nil }
+            if end > deadline {
+                setTimer(end, eventLoop, &state)
+                return nil
+            }
+            state.waiter = nil
+            return waiter
         }
         waiter?.resume()
     }
 
     private func wake<Result>(_ change: (inout State) -> Result) -> Result {
-        let (waiter, timer, result) = state.withLock { state in
+        let (waiter, result) = state.withLock { state in
             let result = change(&state)
-            defer { (state.waiter, state.timer) = (nil, nil) }
-            return (state.waiter, state.timer, result)
+            defer { state.waiter = nil }
+            return (state.waiter, result)
         }
-        timer?.cancel()
         waiter?.resume()
         return result
     }

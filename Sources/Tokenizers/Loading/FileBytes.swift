@@ -11,7 +11,7 @@ internal import Darwin
 /// A whole file in memory, mapped where it is plain and unpacked where it is gzip.
 enum FileBytes {
     /// Larger than any tokenizer, unpacked.
-    private static let limit = 1 << 30
+    static let limit = 1 << 30
 
     static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
@@ -23,19 +23,17 @@ enum FileBytes {
     static func withBytes<Result>(
         of path: String, _ body: (UnsafeBufferPointer<UInt8>) throws(TokenizerError) -> Result
     ) throws(TokenizerError) -> Result {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
-        defer { close(file) }
-        var info = stat()
-        guard fstat(file, &info) == 0, info.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a file") }
-        let size = Int(info.st_size)
-        guard size > 0 else { throw .unreadable(path: path, reason: "it is empty") }
-        guard size <= limit, let map = mmap(nil, size, PROT_READ, MAP_PRIVATE, file, 0), map != MAP_FAILED else {
-            throw .unreadable(path: path, reason: "it cannot be mapped")
-        }
-        defer { munmap(map, size) }
-        let bytes = UnsafeBufferPointer(start: map.assumingMemoryBound(to: UInt8.self), count: size)
-        guard size > 2, bytes[0] == 0x1F, bytes[1] == 0x8B else { return try body(bytes) }
+        let file = try FileMapping(path, limit: limit)
+        defer { withExtendedLifetime(file) {} }
+        return try withBytes(of: file, path, body)
+    }
+
+    /// The bytes of a mapped file, unpacked where it is gzip.
+    static func withBytes<Result>(
+        of file: FileMapping, _ path: String, _ body: (UnsafeBufferPointer<UInt8>) throws(TokenizerError) -> Result
+    ) throws(TokenizerError) -> Result {
+        let bytes = file.bytes.assumingMemoryBound(to: UInt8.self)
+        guard bytes.count > 2, bytes[0] == 0x1F, bytes[1] == 0x8B else { return try body(bytes) }
         let unpacked = try unpack(bytes, path)
         return try Storage.lend(unpacked, body)
     }
@@ -94,18 +92,32 @@ extension Storage<UInt8> {
 extension Tokenizer {
     /// A tokenizer from a file, or from the first of `tokenizer.json`, `tokenizer.json.gz`, `tokenizer.model` and `spiece.model` in a
     /// folder.
-    package convenience init(contentsOf path: String) throws(TokenizerError) {
-        var file = path
+    /// - Parameter cache: where tables of an earlier start may be, and are kept for the next one.
+    package convenience init(contentsOf path: String, cache: TokenizerCache? = nil) throws(TokenizerError) {
+        var name = path
         if FileBytes.isFolder(path) {
             let names = ["tokenizer.json", "tokenizer.json.gz", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"]
-            guard let name = names.first(where: { FileBytes.exists("\(path)/\($0)") }) else {
+            guard let found = names.first(where: { FileBytes.exists("\(path)/\($0)") }) else {
                 throw .unreadable(path: path, reason: "the folder has none of \(names.joined(separator: ", "))")
             }
-            file = "\(path)/\(name)"
+            name = "\(path)/\(found)"
         }
-        let loaded = try FileBytes.withBytes(of: file) { bytes throws(TokenizerError) -> Tokenizer in
+        let file = try FileMapping(name, limit: FileBytes.limit)
+        let key = cache == nil ? nil : TokenizerCache.Key(of: file)
+        if let cache, let key, let kept = cache.find(key) {
+            // What was kept was read without an error before; should it fail now, the file itself says what is wrong.
+            if let parts = try? kept.parts() {
+                self.init(parts)
+                return
+            }
+        }
+        let loaded = try FileBytes.withBytes(of: file, name) { bytes throws(TokenizerError) -> Tokenizer in
             let first = bytes.first { $0 > 0x20 && $0 != 0xEF && $0 != 0xBB && $0 != 0xBF }
-            return first == UInt8(ascii: "{") ? try Tokenizer(json: bytes) : try Tokenizer(sentencePiece: bytes)
+            guard first == UInt8(ascii: "{") else { return try Tokenizer(sentencePiece: bytes) }
+            var reader = try TokenizerJSONReader(bytes)
+            let tokenizer = Tokenizer(try reader.parts())
+            if let cache, let key, let tables = reader.tables { cache.keep(KeptTokenizer(skeleton: reader.skeleton, tables: tables), key) }
+            return tokenizer
         }
         self.init(loaded.parts)
     }

@@ -5,14 +5,16 @@ struct ModelReader {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var places: [String: Range<Int>] = [:]
     /// Whether pieces are to be read as raw bytes; see `TokenizerParts.isRaw`.
-    private let wantsRaw: Bool
+    private var wantsRaw = false
+    /// Given: used in place of the lists. Else made, of byte-pair encoding.
+    private(set) var tables: VocabularyTables?
     private(set) var isRaw = false
     private(set) var unreachable: [Int32: [UInt8]] = [:]
     private(set) var pieces = PieceTable(arena: [], ranges: [])
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, at place: Range<Int>, wantsRaw: Bool) throws(TokenizerError) {
+    init(_ bytes: UnsafeBufferPointer<UInt8>, at place: Range<Int>, tables: VocabularyTables?) throws(TokenizerError) {
         self.bytes = bytes
-        self.wantsRaw = wantsRaw
+        self.tables = tables
         var scanner = JSONScanner(bytes, at: place.lowerBound, part: "model")
         for member in try scanner.members() { places[member.name] = member.value }
     }
@@ -40,7 +42,13 @@ struct ModelReader {
         return text
     }
 
-    mutating func read() throws(TokenizerError) -> Model {
+    /// Places of the large lists, each with an empty one.
+    var lists: [(range: Range<Int>, empty: String)] {
+        [("vocab", "{}"), ("merges", "[]")].compactMap { name, empty in places[name].map { ($0, empty) } }
+    }
+
+    mutating func read(wantsRaw: Bool) throws(TokenizerError) -> Model {
+        self.wantsRaw = wantsRaw
         let kind: String
         if let type = try text("type") {
             kind = type
@@ -120,13 +128,15 @@ struct ModelReader {
         }
         isRaw = wantsRaw && unknown == nil && !options.fallsBackToBytes && options.continuingPrefix.isEmpty && options.endSuffix.isEmpty
         options.isRaw = isRaw
-        try readVocabulary(raw: isRaw)
+        let kept = tables
+        if let kept { (pieces, unreachable) = (kept.pieces, kept.unreachable) } else { try readVocabulary(raw: isRaw) }
         options.unknown = unknown.flatMap { pieces.find(Array($0.utf8)) }
         if let unknown, options.unknown == nil, !unknown.isEmpty, !options.fallsBackToBytes {
             throw .malformed(part: "model.unk_token", reason: "'\(unknown)' is not in the vocabulary")
         }
-        var joinedBytes: Set<UInt8> = []
-        let merges = try readMerges(prefix: options.continuingPrefix.count, joinedBytes: &joinedBytes)
+        var joinedBytes = kept?.joinedBytes ?? []
+        let merges = if let kept { kept.merges } else { try readMerges(prefix: options.continuingPrefix.count, joinedBytes: &joinedBytes) }
+        tables = VocabularyTables(pieces: pieces, merges: merges, joinedBytes: joinedBytes, unreachable: unreachable)
         let canCut = !isRaw && !options.ignoresMerges && options.continuingPrefix.isEmpty && options.endSuffix.isEmpty
             && pieces.find(WordCuts.marker) != nil
         return BPEModel(

@@ -3,16 +3,48 @@ internal import JSON
 extension Tokenizer {
     /// A tokenizer from the text of a `tokenizer.json`. Its `truncation` and `padding` are for training code and are not used.
     package convenience init(json bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
+        var reader = try TokenizerJSONReader(bytes)
+        self.init(try reader.parts())
+    }
+}
+
+/// Reads a `tokenizer.json`.
+struct TokenizerJSONReader {
+    private let bytes: UnsafeBufferPointer<UInt8>
+    private var places: [String: Range<Int>] = [:]
+    private var model: ModelReader
+
+    /// - Parameter tables: what an earlier reading made of the vocabulary and merges, which the text then lacks (`skeleton`).
+    init(_ bytes: UnsafeBufferPointer<UInt8>, tables: VocabularyTables? = nil) throws(TokenizerError) {
+        self.bytes = bytes
         var scanner = JSONScanner(bytes, part: "tokenizer.json")
-        var places: [String: Range<Int>] = [:]
         for member in try scanner.members() { places[member.name] = member.value }
-        func component(_ name: String) throws(TokenizerError) -> JSONValue {
-            guard let place = places[name] else { return .null }
-            do { return try JSONValue(parsing: UnsafeBufferPointer(rebasing: bytes[place])) } catch {
-                throw .malformed(part: name, reason: "\(error)")
-            }
-        }
         guard let place = places["model"] else { throw .malformed(part: "tokenizer.json", reason: "there is no 'model'") }
+        model = try ModelReader(bytes, at: place, tables: tables)
+    }
+
+    /// Tables that can be kept for another start; there are some after `parts`, for byte-pair encoding.
+    var tables: VocabularyTables? { model.tables }
+
+    /// The text with an empty vocabulary and no merges.
+    var skeleton: [UInt8] {
+        var text: [UInt8] = [], end = 0
+        for (range, empty) in model.lists.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+            text += bytes[end..<range.lowerBound]
+            text += Array(empty.utf8)
+            end = range.upperBound
+        }
+        return text + bytes[end...]
+    }
+
+    private func component(_ name: String) throws(TokenizerError) -> JSONValue {
+        guard let place = places[name] else { return .null }
+        do { return try JSONValue(parsing: UnsafeBufferPointer(rebasing: bytes[place])) } catch {
+            throw .malformed(part: name, reason: "\(error)")
+        }
+    }
+
+    mutating func parts() throws(TokenizerError) -> TokenizerParts {
         let normalizer = try ComponentReader.normalizer(try component("normalizer"))
         var steps = try ComponentReader.preTokenizer(try component("pre_tokenizer"))
         let decoder = try ComponentReader.decoder(try component("decoder"))
@@ -23,19 +55,18 @@ extension Tokenizer {
         let alphabets = steps.filter { if case .byteAlphabet = $0 { true } else { false } }.count
         var wantsRaw = alphabets == 1 && !(normalizer?.usesByteAlphabet ?? false)
         if wantsRaw, let last = steps.last, case .byteAlphabet = last {} else { wantsRaw = false }
-        var reader = try ModelReader(bytes, at: place, wantsRaw: wantsRaw)
-        let model = try reader.read()
-        if reader.isRaw { steps.removeLast() }
+        let read = try model.read(wantsRaw: wantsRaw)
+        if model.isRaw { steps.removeLast() }
 
-        var parts = TokenizerParts(model: model, pieces: reader.pieces, decoder: decoder)
-        parts.isRaw = reader.isRaw
-        parts.unreachable = reader.unreachable
+        var parts = TokenizerParts(model: read, pieces: model.pieces, decoder: decoder)
+        parts.isRaw = model.isRaw
+        parts.unreachable = model.unreachable
         parts.normalizer = normalizer
         parts.preTokenizer = PreTokenizer(steps: steps)
         parts.postProcessor = postProcessor
         parts.added = Self.numbered(added, parts)
         try parts.finish()
-        self.init(parts)
+        return parts
     }
 
     /// The ids that the reference gives added tokens: the vocabulary's own where it has the piece, else the next free one, whatever

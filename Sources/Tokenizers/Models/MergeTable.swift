@@ -6,7 +6,7 @@ final class MergeTable: Sendable {
         var id: Int32
     }
 
-    private let slots: Storage<Slot>
+    let slots: Storage<Slot>
     private let mask: Int
     private static let free = UInt64.max
 
@@ -14,6 +14,21 @@ final class MergeTable: Sendable {
         let capacity = powerOfTwo(atLeast: max(count * 3 / 2, 16))
         slots = Storage(repeating: Slot(pair: Self.free, rank: .max, id: -1), count: capacity)
         mask = capacity - 1
+    }
+
+    /// A table from its slots.
+    /// - Parameter pieceCount: ids are below it.
+    /// - Returns: nil where they are no table.
+    init?(slots: Storage<Slot>, pieceCount: Int) {
+        guard slots.count > 0, slots.count & (slots.count - 1) == 0 else { return nil }
+        var freeCount = 0
+        for slot in slots.buffer {
+            if slot.pair == Self.free { freeCount += 1 } else if slot.id < 0 || slot.id >= pieceCount { return nil }
+        }
+        // A search ends at a free slot.
+        guard freeCount > 0 else { return nil }
+        self.slots = slots
+        mask = slots.count - 1
     }
 
     @inline(__always) static func pair(_ left: Int32, _ right: Int32) -> UInt64 {

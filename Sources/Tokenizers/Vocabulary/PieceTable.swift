@@ -17,12 +17,13 @@ final class PieceTable: @unchecked Sendable {
     let longest: Int
     /// Number of distinct pieces that can be looked up.
     let distinct: Int
-    private let bytes: Storage<UInt8>
-    private let starts: Storage<UInt32>
-    private let present: Storage<Bool>
-    private let slots: Storage<UInt64>
+    let bytes: Storage<UInt8>
+    let starts: Storage<UInt32>
+    let present: Storage<Bool>
+    let slots: Storage<UInt64>
+    /// Of the hash. A table that was kept has the one it was made with.
+    let seed: UInt64
     private let mask: Int
-    private let seed = ByteHash.seed
     private static let free = UInt64.max
 
     /// - Parameters:
@@ -77,9 +78,35 @@ final class PieceTable: @unchecked Sendable {
         self.starts = starts
         self.present = present
         self.slots = slots
+        self.seed = seed
         self.mask = mask
         self.longest = longest
         self.distinct = distinct
+    }
+
+    /// A table from its parts.
+    /// - Returns: nil where they do not fit together: every look-up would have to be checked.
+    init?(bytes: Storage<UInt8>, starts: Storage<UInt32>, present: Storage<Bool>, slots: Storage<UInt64>, seed: UInt64, distinct: Int) {
+        count = present.count
+        guard starts.count == count + 1, starts[0] == 0, Int(starts[count]) == bytes.count, slots.count > 0, slots.count & (slots.count - 1) == 0,
+            0...count ~= distinct
+        else { return nil }
+        var longest = 0
+        for id in 0..<count {
+            guard starts[id] <= starts[id + 1] else { return nil }
+            longest = max(longest, Int(starts[id + 1] - starts[id]))
+        }
+        var freeCount = 0
+        for slot in slots.buffer {
+            if slot == Self.free { freeCount += 1 } else if slot & 0xFFFF_FFFF >= UInt64(count) { return nil }
+        }
+        // A search ends at a free slot.
+        guard freeCount > 0 else { return nil }
+        (self.bytes, self.starts, self.present, self.slots) = (bytes, starts, present, slots)
+        self.seed = seed
+        self.distinct = distinct
+        self.longest = longest
+        mask = slots.count - 1
     }
 
     /// Id of the piece, or -1.
