@@ -1,7 +1,8 @@
 import Tokenizers
 
 /// `tokenizer-bench speed TEXT FOLDER…` prints load time and MB/s of encoding and decoding; `tokenizer-bench verify FOLDER…` compares
-/// with expected values; `tokenizer-bench hostile FOLDER` times texts made to be slow.
+/// with expected values; `tokenizer-bench hostile FOLDER` times texts made to be slow; `tokenizer-bench kept FOLDER…` compares loading with loading
+/// from kept tables.
 let arguments = CommandLine.arguments
 
 func seconds(_ body: () throws -> Void) rethrows -> Double {
@@ -50,6 +51,24 @@ func speed(_ text: String, _ folders: [String]) throws {
     }
 }
 
+/// Median of nine loads from the file, and of nine from its tables.
+func kept(_ folders: [String]) throws {
+    func median(_ body: () throws -> Void) rethrows -> Double {
+        var times: [Double] = []
+        for _ in 0..<9 { times.append(try seconds(body)) }
+        return times.sorted()[4] * 1000
+    }
+    for folder in folders {
+        let cache = TokenizerCache(folder: "\(folder)/tables")
+        _ = try Tokenizer(contentsOf: folder, cache: cache)
+        cache.write()
+        let read = try median { _ = try Tokenizer(contentsOf: folder) }
+        let mapped = try median { _ = try Tokenizer(contentsOf: folder, cache: cache) }
+        let name = folder.split(separator: "/").last ?? ""
+        print("\(name) load \(shown(read)) ms, from kept tables \(shown(mapped)) ms\(cache.hitCount < 9 ? " (not kept)" : "")")
+    }
+}
+
 func hostile(_ folder: String) throws {
     let tokenizer = try Tokenizer(contentsOf: folder)
     let million = 1_000_000
@@ -72,11 +91,12 @@ func hostile(_ folder: String) throws {
 switch arguments.dropFirst().first {
 case "speed": try speed(arguments[2], Array(arguments[3...]))
 case "hostile": try hostile(arguments[2])
+case "kept": try kept(Array(arguments[2...]))
 case "verify":
     for folder in arguments[2...] {
         let report = try TokenizerGolden.verify(folder)
         print(report.isExact ? "ok  " : "FAIL", report)
         for line in report.mismatches { print("     ", line) }
     }
-default: print("tokenizer-bench speed TEXT FOLDER... | verify FOLDER... | hostile FOLDER")
+default: print("tokenizer-bench speed TEXT FOLDER... | kept FOLDER... | verify FOLDER... | hostile FOLDER")
 }

@@ -119,7 +119,7 @@ import Musl
             }
             let isResealed = round % 3 == 2 && damaged.count > header
             if isResealed {
-                let hash = damaged.withUnsafeBytes { ContentHash.hash(UnsafeRawBufferPointer(rebasing: $0[header...])) }
+                let hash = damaged.withUnsafeBytes { ContentChecksum.hash(UnsafeRawBufferPointer(rebasing: $0[header...])) }
                 withUnsafeBytes(of: hash) { for (place, byte) in $0.enumerated() { damaged[24 + place] = byte } }
             }
             Self.write(damaged, to: file)

@@ -16,7 +16,7 @@ package final class TokenizerCache: Sendable {
         var byteCount: Int
 
         init(of file: FileMapping) {
-            hash = ContentHash.hash(file.bytes)
+            hash = ContentChecksum.hash(file.bytes)
             byteCount = file.bytes.count
         }
     }

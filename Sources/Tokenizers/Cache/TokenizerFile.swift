@@ -32,7 +32,7 @@ enum TokenizerFile {
         add(UnsafeRawBufferPointer(kept.tables.merges.slots.buffer))
         kept.tables.joinedBytes.sorted().withUnsafeBytes(add)
         packed(kept.tables.unreachable).withUnsafeBytes(add)
-        header[3] = file.withUnsafeBytes { ContentHash.hash(UnsafeRawBufferPointer(rebasing: $0[aligned(headerCount * 8)...])) }
+        header[3] = file.withUnsafeBytes { ContentChecksum.hash(UnsafeRawBufferPointer(rebasing: $0[aligned(headerCount * 8)...])) }
         file.withUnsafeMutableBytes { file in header.withUnsafeBytes { file.copyMemory(from: $0) } }
         return file
     }
@@ -58,7 +58,7 @@ enum TokenizerFile {
         guard bytes.count >= start else { return nil }
         let header = (0..<headerCount).map { bytes.load(fromByteOffset: $0 * 8, as: UInt64.self) }
         guard header[0] == magic, header[1] == key.hash, header[2] == UInt64(key.byteCount),
-            header[3] == ContentHash.hash(UnsafeRawBufferPointer(rebasing: bytes[start...])),
+            header[3] == ContentChecksum.hash(UnsafeRawBufferPointer(rebasing: bytes[start...])),
             let sections = sections(header[6...], bytes), let distinct = Int(exactly: header[5]),
             // Any byte but 0 and 1 is no Bool.
             sections[3].allSatisfy({ $0 <= 1 }),

@@ -1,7 +1,7 @@
 /// A hash of much content, to tell files apart and to notice damage; not against somebody who makes files alike.
 ///
 /// Four chains of `ByteHash.mix` run side by side: one alone would wait for its multiplications.
-package enum ContentHash {
+package enum ContentChecksum {
     package static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         guard let base = bytes.baseAddress else { return 0 }
         var a: UInt64 = 0x9E37_79B9_7F4A_7C15, b: UInt64 = 0xC2B2_AE3D_27D4_EB4F, c: UInt64 = 0x1656_67B1_9E37_79F9, d: UInt64 = 0x2545_F491_4F6C_DD1D
