@@ -83,7 +83,7 @@ hub() {
     root=$(b mount "$container")
     cat "$root/local_model_args.json"
     ls "$root$(sed 's/.*"MODEL_NAME": "\([^"]*\)".*/\1/' "$root/local_model_args.json")/config.json" > /dev/null
-    ls "$root"/home/needletail/.cache/needletail/tokenizers/*.tables > /dev/null
+    ls "$root"/models/needletail/tokenizers/*.tables > /dev/null
     b inspect --type image localhost/needletail-gated > "$work/hub.json"
     if grep -rqF "$token" "$root" "$work/hub.json"; then echo "image.sh: the token is in the image" >&2; status=1; fi
     b umount "$container" > /dev/null

@@ -59,7 +59,7 @@ func kept(_ folders: [String]) throws {
         return times.sorted()[4] * 1000
     }
     for folder in folders {
-        let cache = TokenizerCache(folder: "\(folder)/tables")
+        let cache = TokenizerCache(folders: ["\(folder)/tables"])
         _ = try Tokenizer(contentsOf: folder, cache: cache)
         cache.write()
         let read = try median { _ = try Tokenizer(contentsOf: folder) }

@@ -48,12 +48,12 @@ import Musl
     func keptTablesAreExact(_ name: String) throws {
         guard let source = Fixtures.tokenizer(name) else { return }
         let folder = Folder()
-        let first = TokenizerCache(folder: folder.path)
+        let first = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: source, cache: first)
         #expect(first.hitCount == 0)
         #expect(first.write() == 1)
         #expect(first.write() == 0)
-        let second = TokenizerCache(folder: folder.path)
+        let second = TokenizerCache(folders: [folder.path])
         let report = try TokenizerGolden.verify(source, cache: second)
         #expect(second.hitCount == 1)
         #expect(second.write() == 0)
@@ -64,7 +64,7 @@ import Musl
     @Test func otherKindsAreReadAsTheyAre() throws {
         for name in ["t5-small", "bert-uncased", "tiny-unigram-bytes"] {
             let source = try #require(Fixtures.tokenizer(name)), folder = Folder()
-            let cache = TokenizerCache(folder: folder.path)
+            let cache = TokenizerCache(folders: [folder.path])
             #expect(try TokenizerGolden.verify(source, cache: cache).isExact)
             #expect(cache.write() == 0)
         }
@@ -73,7 +73,7 @@ import Musl
     @Test func anotherFileHasOtherTables() throws {
         let folder = Folder()
         let gpt2 = try #require(Fixtures.tokenizer("gpt2")), smollm2 = try #require(Fixtures.tokenizer("smollm2"))
-        let cache = TokenizerCache(folder: folder.path)
+        let cache = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: gpt2, cache: cache)
         cache.write()
         #expect(try TokenizerGolden.verify(smollm2, cache: cache).isExact)
@@ -82,9 +82,23 @@ import Musl
         #expect(folder.files.count == 2)
     }
 
+    @Test func theFirstFolderThatCanBeWrittenIsTaken() throws {
+        let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
+        let cache = TokenizerCache(folders: ["/proc/needletail", folder.path])
+        _ = try Tokenizer(contentsOf: source, cache: cache)
+        #expect(cache.write() == 1)
+        _ = try Tokenizer(contentsOf: source, cache: cache)
+        #expect(cache.hitCount == 1)
+        #expect(folder.files.count == 1)
+        // Nowhere to write: nothing is lost but time.
+        let none = TokenizerCache(folders: ["/proc/needletail"])
+        _ = try Tokenizer(contentsOf: source, cache: none)
+        #expect(none.write() == 0)
+    }
+
     @Test func filesThatOthersCouldWriteAreNotRead() throws {
         let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
-        let cache = TokenizerCache(folder: folder.path)
+        let cache = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: source, cache: cache)
         cache.write()
         let file = try #require(folder.files.first)
@@ -99,7 +113,7 @@ import Musl
     /// Cut and changed files: passed over where their own hash tells; where it does not (it was made anew), at least never read beyond.
     @Test func damageDoesNoHarm() throws {
         let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
-        let cache = TokenizerCache(folder: folder.path)
+        let cache = TokenizerCache(folders: [folder.path])
         let whole = try Tokenizer(contentsOf: source, cache: cache)
         cache.write()
         let text = "The swift, 3 words <|x|> étude 東京 \u{1F426}\n\n"

@@ -6,12 +6,11 @@
 set -eu
 given=$1
 out=$2
-# Tables of the tokenizer are made here, and not at each start: a container has nothing else from the one before.
-cache=$out/home/needletail/.cache
-mkdir -p "$cache"
+mkdir -p "$out"
 
 quoted() { printf '"%s"' "$(printf %s "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"; }
 
+# `needletail download` makes the tokenizer's tables, too, under BASE_PATH: a container has nothing else from an earlier start.
 # download NAME REVISION: prints the path in the finished image.
 download() {
     HF_HUB_CACHE="$out$BASE_PATH/huggingface-cache/hub"
@@ -20,7 +19,7 @@ download() {
         HF_TOKEN=$(cat /run/secrets/HF_TOKEN)
         export HF_TOKEN
     fi
-    path=$(XDG_CACHE_HOME=$cache needletail download "$1" ${2:+--revision "$2"} --quiet) || exit 1
+    path=$(BASE_PATH="$out$BASE_PATH" needletail download "$1" ${2:+--revision "$2"} --quiet) || exit 1
     printf %s "${path#"$out"}"
 }
 
@@ -30,7 +29,7 @@ if [ -n "$(ls -A "$given" 2>/dev/null)" ]; then
     mkdir -p "$out$folder"
     if [ -f "$given/config.json" ]; then
         cp -RL "$given/." "$out$folder/"
-        XDG_CACHE_HOME=$cache needletail download "$out$folder" --quiet > /dev/null
+        BASE_PATH="$out$BASE_PATH" needletail download "$out$folder" --quiet > /dev/null
         model=$folder
     else
         set -- "$given"/*.gguf
@@ -61,5 +60,5 @@ fi
 chmod 0644 "$out/local_model_args.json"
 find "$out$BASE_PATH" -type d -exec chmod 0755 {} +
 find "$out$BASE_PATH" -type f -exec chmod 0644 {} +
-[ -z "${RUN_AS:-}" ] || chown -R "$RUN_AS" "$out$BASE_PATH" "$(dirname "$cache")"
+[ -z "${RUN_AS:-}" ] || chown -R "$RUN_AS" "$out$BASE_PATH"
 echo "bake: $(cat "$out/local_model_args.json")"

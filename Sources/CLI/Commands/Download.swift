@@ -29,7 +29,8 @@ struct Download: AsyncParsableCommand {
         let progress = TerminalProgress(quiet: quiet, environment: environment)
         let local = try await Hub.locate(reference, environment: environment, progress: progress)
         progress.close()
-        if local.format != .gguf, let cache = TokenizerCache(environment: environment) {
+        if local.format != .gguf {
+            let cache = TokenizerCache(environment: environment)
             // A model whose text side cannot be read can still be wanted; `serve` says what is wrong with it.
             _ = try? ModelText.load(folder: local.folder, checkpoint: nil, chatTemplate: nil, cache: cache)
             cache.write()

@@ -78,7 +78,7 @@ struct ModelSession {
             defaults: defaults, text: textModel, generator: EngineGenerator(engine), adapterLoader: adapterLoader)
         served.pooled = PooledModel(source.description)
         clock.mark("engine")
-        if let cache { Task.detached(priority: .background) { cache.write() } }
+        Task.detached(priority: .background) { cache.write() }
         return ModelSession(local: local, source: source, plan: plan, backendSummary: summary, engine: engine, served: served,
             adapterLoader: adapterLoader, found: found)
     }
@@ -90,7 +90,7 @@ struct ModelSession {
     }
 
     private static func loadText(
-        _ local: LocalModel, _ source: ModelSource, _ options: EngineOptions, _ tokenizerFolder: String?, _ cache: TokenizerCache?
+        _ local: LocalModel, _ source: ModelSource, _ options: EngineOptions, _ tokenizerFolder: String?, _ cache: TokenizerCache
     ) async throws -> any TextModel {
         let text = try ModelText.load(
             folder: tokenizerFolder ?? local.folder, checkpoint: tokenizerFolder == nil ? source.checkpoint : nil, chatTemplate: options.chatTemplate,

@@ -5,10 +5,10 @@ internal import Musl
 #endif
 internal import Synchronization
 
-/// A folder with the tables of vocabularies, so that the next start maps them instead of making them out of megabytes of JSON.
+/// Folders with the tables of vocabularies, so that the next start maps them instead of making them out of megabytes of JSON.
 ///
 /// Files are named for what is in the `tokenizer.json` they come from; one that is damaged, or that somebody else could have written, is passed over.
-/// Nothing here is needed: where the folder cannot be written, each start reads the JSON.
+/// Nothing here is needed: where no folder can be written, each start reads the JSON.
 package final class TokenizerCache: Sendable {
     /// Names the content of a file.
     struct Key {
@@ -23,32 +23,36 @@ package final class TokenizerCache: Sendable {
 
     /// Files that are kept; older ones go.
     private static let most = 16
-    private let folder: String
+    private let folders: [String]
     private let unwritten = Mutex<[(kept: KeptTokenizer, key: Key)]>([])
     private let found = Atomic(0)
     /// Tokenizers whose tables were there.
     package var hitCount: Int { found.load(ordering: .relaxed) }
 
-    /// - Parameter folder: is made when there is something to write.
-    package init(folder: String) { self.folder = folder }
+    /// - Parameter folders: all are looked in; written to is the first that can be, which is made if need be.
+    package init(folders: [String]) { self.folders = folders }
 
-    /// `$XDG_CACHE_HOME/needletail/tokenizers`, by default `~/.cache/needletail/tokenizers`.
-    package convenience init?(environment: [String: String]) {
+    /// `needletail/tokenizers` under `$BASE_PATH`, where a worker's models outlive it, and under `$XDG_CACHE_HOME`, by default `~/.cache`.
+    package convenience init(environment: [String: String]) {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        guard let base = value("XDG_CACHE_HOME") ?? value("HOME").map({ $0 + "/.cache" }) else { return nil }
-        self.init(folder: base + "/needletail/tokenizers")
+        let places = [value("BASE_PATH"), value("XDG_CACHE_HOME") ?? value("HOME").map { $0 + "/.cache" }]
+        self.init(folders: places.compactMap { $0.map { $0 + "/needletail/tokenizers" } })
     }
 
-    private func path(_ key: Key) -> String {
+    private func name(_ key: Key) -> String {
         let digits = String(key.hash, radix: 16)
-        return "\(folder)/\(String(repeating: "0", count: 16 - digits.count))\(digits).tables"
+        return "\(String(repeating: "0", count: 16 - digits.count))\(digits).tables"
     }
 
     func find(_ key: Key) -> KeptTokenizer? {
-        guard let file = try? FileMapping(path(key), limit: TokenizerFile.largest), file.isOurs else { return nil }
-        guard let kept = TokenizerFile.read(file, key) else { return nil }
-        found.add(1, ordering: .relaxed)
-        return kept
+        for folder in folders {
+            guard let file = try? FileMapping("\(folder)/\(name(key))", limit: TokenizerFile.largest), file.isOurs,
+                let kept = TokenizerFile.read(file, key)
+            else { continue }
+            found.add(1, ordering: .relaxed)
+            return kept
+        }
+        return nil
     }
 
     /// Notes tables for `write`.
@@ -62,9 +66,13 @@ package final class TokenizerCache: Sendable {
             defer { noted = [] }
             return noted
         }
-        guard !noted.isEmpty, makeFolder() else { return 0 }
-        clearUp(leaving: Self.most - noted.count)
-        return noted.count { write(TokenizerFile.bytes($0.kept, $0.key), to: path($0.key)) }
+        guard !noted.isEmpty else { return 0 }
+        for folder in folders where make(folder) {
+            clearUp(folder, leaving: Self.most - noted.count)
+            let count = noted.count { write(TokenizerFile.bytes($0.kept, $0.key), to: "\(folder)/\(name($0.key))") }
+            if count > 0 { return count }
+        }
+        return 0
     }
 
     /// Under another name first, so that nobody reads half a file.
@@ -86,7 +94,7 @@ package final class TokenizerCache: Sendable {
         return true
     }
 
-    private func makeFolder() -> Bool {
+    private func make(_ folder: String) -> Bool {
         var path = ""
         for part in folder.split(separator: "/", omittingEmptySubsequences: false) {
             path += part
@@ -97,7 +105,7 @@ package final class TokenizerCache: Sendable {
     }
 
     /// Removes the oldest files, and drafts of processes that did not get to their end.
-    private func clearUp(leaving count: Int) {
+    private func clearUp(_ folder: String, leaving count: Int) {
         guard let directory = opendir(folder) else { return }
         defer { closedir(directory) }
         var tables: [(path: String, age: Int)] = []
