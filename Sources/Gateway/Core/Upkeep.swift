@@ -13,24 +13,33 @@ struct Upkeep: Sendable {
     func run(leads: @escaping @Sendable () -> Bool) async {
         var turn = 0
         while !Task.isCancelled {
-            await endOverdue()
+            let next = await endOverdue()
             if leads() {
-                if turn % 5 == 0 { await expire() }
-                if turn % 600 == 0 { await trimLog() }
+                if turn % 2 == 0 { await expire() }
+                if turn % 240 == 0 { await trimLog() }
             }
             // Hints that went wrong heal.
-            let every = core.store.isShared ? 10 : 100
+            let every = core.store.isShared ? 4 : 40
             if turn % every == every - 1 { await synchronise(leads: leads()) }
             turn += 1
-            try? await Task.sleep(for: .milliseconds(100))
+            try? await Task.sleep(for: .milliseconds(min(Self.pause, max(20, next - .now))))
         }
     }
 
-    private func endOverdue() async {
+    /// Longest time between two looks, ms.
+    private static let pause = 250
+
+    /// - Returns: when the next job will have run too long, as far as is known.
+    private func endOverdue() async -> Timestamp {
         let now = Timestamp.now
+        var next = now + Self.pause
         for seat in core.dispatcher.seats() {
             for (id, held) in seat.held {
-                guard let deadline = held.deadline, deadline <= now else { continue }
+                guard let deadline = held.deadline else { continue }
+                guard deadline <= now else {
+                    next = min(next, deadline)
+                    continue
+                }
                 let reason = "the job ran longer than its executionTimeout of \(deadline - held.takenAt) ms"
                 do {
                     let verdict = try await core.apply(id, .timeOut(reason: reason), .committed)
@@ -41,6 +50,7 @@ struct Upkeep: Sendable {
                 }
             }
         }
+        return next
     }
 
     private func expire() async {

@@ -28,6 +28,8 @@ final class ProcessTable: Sendable {
 
     static let tickMicroseconds: UInt32 = 50_000
     static let termInterval = Duration.seconds(3)
+    /// Logs are looked at once a second.
+    private static let ticksPerLogLook = 20
 
     private let state = Mutex(State())
     private let logs: WorkerLogs
@@ -40,7 +42,14 @@ final class ProcessTable: Sendable {
             defer { state.isWatching = true }
             return !state.isWatching
         }
-        if isFirst { startThread { [self] in while tick() { usleep(Self.tickMicroseconds) } } }
+        guard isFirst else { return }
+        startThread { [self] in
+            var turn = 0
+            while tick(capsLogs: turn % Self.ticksPerLogLook == 0) {
+                usleep(Self.tickMicroseconds)
+                turn += 1
+            }
+        }
     }
 
     func watched(_ handle: String) -> Watched? { state.withLock { $0.processes[handle] } }
@@ -78,7 +87,7 @@ final class ProcessTable: Sendable {
     }
 
     /// - Returns: whether there is anything left to watch; if not, the thread ends.
-    private func tick() -> Bool {
+    private func tick(capsLogs: Bool) -> Bool {
         let now = ContinuousClock.now
         let (ended, listeners, living, paths) = state.withLock { state in
             var ended: [String] = [], paths: [String] = [], living = 0
@@ -86,7 +95,7 @@ final class ProcessTable: Sendable {
                 var watched = watched
                 Self.look(&watched, now)
                 if watched.exit == nil { living += 1 } else { ended.append(handle) }
-                if let log = watched.log { paths.append(log) }
+                if capsLogs || watched.exit != nil, let log = watched.log { paths.append(log) }
                 state.processes[handle] = watched
             }
             if living == 0 { state.isWatching = false }
@@ -97,11 +106,18 @@ final class ProcessTable: Sendable {
         return living > 0
     }
 
+    /// Whether the process is a child of ours that has not ended: until it is reaped, its id is nobody else's. One call instead of a file to be read.
+    private static func hasRunningChild(_ pid: pid_t) -> Bool {
+        var info = siginfo_t()
+        return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == 0
+    }
+
     /// Notices an end, carries out a kill that is due.
     private static func look(_ watched: inout Watched, _ now: ContinuousClock.Instant) {
         let pid = watched.process.pid
-        let entry = ProcessEntry(pid)
-        if let entry, entry.startTime == watched.process.startTime, !entry.isZombie {
+        let isRunningChild = hasRunningChild(pid)
+        let entry = isRunningChild ? nil : ProcessEntry(pid)
+        if isRunningChild || (entry.map { $0.startTime == watched.process.startTime && !$0.isZombie } ?? false) {
             if let killAt = watched.killAt, killAt <= now {
                 watched.wasKilled = true
                 if kill(-pid, SIGKILL) != 0 { kill(pid, SIGKILL) }
