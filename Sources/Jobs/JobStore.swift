@@ -10,7 +10,8 @@ package protocol JobStore: Sendable {
     // MARK: Jobs
 
     /// Adds jobs; one whose id is there already is left alone.
-    func submit(_ jobs: [NewJob], _ durability: Durability) async throws(StoreError)
+    /// - Parameter placed: called once, before the commit: writes that are brought from then on come after this one.
+    func submit(_ jobs: [NewJob], _ durability: Durability, placed: @escaping @Sendable () -> Void) async throws(StoreError)
 
     /// Applies steps in order with `JobMachine`, each job locked meanwhile.
     /// - Returns: one verdict a step.
@@ -74,6 +75,10 @@ package protocol JobStore: Sendable {
     func changes() -> AsyncStream<StoreChange>
 
     func close() async
+}
+
+extension JobStore {
+    package func submit(_ jobs: [NewJob], _ durability: Durability) async throws(StoreError) { try await submit(jobs, durability) {} }
 }
 
 /// How much a write must survive before the call returns.

@@ -1,10 +1,10 @@
 package import Jobs
 
 extension PostgresStore {
-    package func submit(_ jobs: [NewJob], _ durability: Durability) async throws(StoreError) {
+    package func submit(_ jobs: [NewJob], _ durability: Durability, placed: @escaping @Sendable () -> Void) async throws(StoreError) {
         let weight = jobs.reduce(0) { $0 + $1.payload.input.count + ($1.payload.extras?.count ?? 0) }
         guard weight <= Self.largestMessage else { throw .broken("payloads of \(weight) bytes are too large for one call") }
-        try await write(submits: jobs, weight: weight) { _ in }
+        try await write(submits: jobs, weight: weight, placed: placed) { _ in }
     }
 
     package func apply(_ steps: [JobStep], _ durability: Durability) async throws(StoreError) -> [JobVerdict] {

@@ -79,7 +79,7 @@ package final class PostgresStore: JobStore {
     /// Queues a write and waits for its commit.
     @discardableResult
     func write<Value: Sendable>(
-        submits: [NewJob] = [], steps: [JobStep] = [], isAlone: Bool = false, weight: Int = 0,
+        submits: [NewJob] = [], steps: [JobStep] = [], isAlone: Bool = false, weight: Int = 0, placed: @Sendable () -> Void = {},
         _ body: @escaping @Sendable (WriteTransaction) throws -> Value
     ) async throws(StoreError) -> Value {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StoreError>, Never>) in
@@ -90,7 +90,7 @@ package final class PostgresStore: JobStore {
                     return { continuation.resume(returning: .success(value)) }
                 },
                 fail: { continuation.resume(returning: .failure($0)) })
-            if !writes.post(write) { write.fail(.unavailable("it is closed")) }
+            if writes.post(write) { placed() } else { write.fail(.unavailable("it is closed")) }
         }
         return try result.get()
     }

@@ -2,13 +2,13 @@ internal import GRDB
 package import Jobs
 
 extension SQLiteStore {
-    package func submit(_ jobs: [NewJob], _ durability: Durability) async throws(StoreError) {
+    package func submit(_ jobs: [NewJob], _ durability: Durability, placed: @escaping @Sendable () -> Void) async throws(StoreError) {
         for new in jobs {
             let byteCount = new.payload.input.count + (new.payload.extras?.count ?? 0)
             guard byteCount <= Self.largestValue else { throw .broken("job '\(new.job.id)': a payload of \(byteCount) bytes is too large") }
         }
         let weight = jobs.reduce(0) { $0 + $1.payload.input.count + ($1.payload.extras?.count ?? 0) }
-        try await write(durability, weight: weight) { batch in
+        try await write(durability, weight: weight, placed: placed) { batch in
             for new in jobs { try batch.submit(new) }
         }
     }

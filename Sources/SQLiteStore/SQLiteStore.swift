@@ -59,9 +59,10 @@ package final class SQLiteStore: JobStore {
     }
 
     /// Queues a write and waits for its commit.
+    /// - placed: called once it is queued.
     @discardableResult
     func write<Value: Sendable>(
-        _ durability: Durability = .committed, weight: Int = 0, _ body: @escaping @Sendable (WriteBatch) throws -> Value
+        _ durability: Durability = .committed, weight: Int = 0, placed: @Sendable () -> Void = {}, _ body: @escaping @Sendable (WriteBatch) throws -> Value
     ) async throws(StoreError) -> Value {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StoreError>, Never>) in
             let write = Write(
@@ -71,7 +72,7 @@ package final class SQLiteStore: JobStore {
                     return { continuation.resume(returning: .success(value)) }
                 },
                 fail: { continuation.resume(returning: .failure($0)) })
-            if !writes.post(write) { write.fail(.unavailable("it is closed")) }
+            if writes.post(write) { placed() } else { write.fail(.unavailable("it is closed")) }
         }
         return try result.get()
     }

@@ -74,6 +74,27 @@ import WorkerProtocol
         #expect(dispatcher.figures(endpoint).inQueue == 2)
     }
 
+    @Test func aNewJobGetsAWaitingWorkerUnlessOthersWait() {
+        let dispatcher = Dispatcher()
+        #expect(dispatcher.claimPoll(for: job("first")) == nil && dispatcher.figures(endpoint).inQueue == 0)
+        let id = worker("w", in: dispatcher)
+        let poll = dispatcher.openPoll(id, endpoint, wanted: 3)?.poll
+        #expect(dispatcher.claimPoll(for: job("a"))?.id == poll?.id)
+        #expect(dispatcher.holders(of: JobID("a"), endpoint) == [id] && dispatcher.figures(endpoint).inQueue == 0)
+        // The poll is a's.
+        #expect(dispatcher.claimPoll(for: job("b")) == nil)
+        _ = dispatcher.enqueue(job("b"))
+        #expect(dispatcher.openPoll(id, endpoint, wanted: 1)?.matches.first?.jobs.map(\.id.text) == ["b"])
+        // A worker that has as many as it may have gets none, and the job is nowhere.
+        dispatcher.setMaxConcurrency([endpoint: 2])
+        _ = dispatcher.openPoll(id, endpoint, wanted: 1)
+        #expect(dispatcher.claimPoll(for: job("c")) == nil && dispatcher.figures(endpoint).inQueue == 0)
+        // Nor does a job overtake one that waits.
+        #expect(dispatcher.enqueue(job("d")).isEmpty)
+        dispatcher.setMaxConcurrency([:])
+        #expect(dispatcher.claimPoll(for: job("e")) == nil && dispatcher.figures(endpoint).inQueue == 1)
+    }
+
     @Test func aMatchedJobIsHeldBeforeTheStoreHasSaidSo() {
         let dispatcher = Dispatcher()
         let id = worker("w", in: dispatcher)

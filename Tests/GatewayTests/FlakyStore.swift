@@ -3,7 +3,11 @@ import Synchronization
 
 /// A store of which single calls can be made to fail or to wait.
 final class FlakyStore: JobStore {
-    enum Call { case definitions, record }
+    enum Call {
+        case definitions, record
+        /// Fails when the write has its place already.
+        case commit
+    }
 
     private let inner: any JobStore
     private let failing = Mutex<Set<Call>>([])
@@ -61,7 +65,11 @@ final class FlakyStore: JobStore {
     // MARK: The others
 
     var isShared: Bool { inner.isShared }
-    func submit(_ jobs: [NewJob], _ durability: Durability) async throws(StoreError) { try await inner.submit(jobs, durability) }
+    func submit(_ jobs: [NewJob], _ durability: Durability, placed: @escaping @Sendable () -> Void) async throws(StoreError) {
+        if failing.withLock({ $0.contains(.commit) }) { placed() }
+        try check(.commit)
+        try await inner.submit(jobs, durability, placed: placed)
+    }
     func apply(_ steps: [JobStep], _ durability: Durability) async throws(StoreError) -> [JobVerdict] { try await inner.apply(steps, durability) }
     func job(_ id: JobID) async throws(StoreError) -> Job? { try await inner.job(id) }
     func payload(_ id: JobID) async throws(StoreError) -> JobPayload? { try await inner.payload(id) }

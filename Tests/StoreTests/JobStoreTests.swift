@@ -30,6 +30,31 @@ import Testing
         }
     }
 
+    @Test(arguments: Backing.all) func aJobMayComeAsAWorkersAlready(_ backing: Backing) async throws {
+        try await backing.withStore { store in
+            var new = newJob("j")
+            _ = JobMachine.apply(.take(worker: worker, attempt: 1), to: &new.job, at: at(2000))
+            // What is brought once it has its place comes after it, committed or not.
+            let (posted, poster) = AsyncStream.makeStream(of: Task<JobVerdict, any Error>.self)
+            try await store.submit([new], .committed) { poster.yield(Task { try await store.finish("j", "1") }) }
+            for await post in posted {
+                #expect(try await post.value.isApplied)
+                break
+            }
+            let record = try #require(try await store.record(JobID("j")))
+            #expect(record.job.state == .completed && record.job.attempt == 1 && record.job.takenAt == at(2000) && record.job.worker == worker)
+            try await store.submit([new], .committed)
+            #expect(try await store.job(JobID("j")) == record.job)
+            var running = newJob("k")
+            _ = JobMachine.apply(.take(worker: worker, attempt: 1), to: &running.job, at: at(2000))
+            try await store.submit([running], .synced)
+            #expect(try await store.jobs(endpoint, in: .inProgress, limit: 9).map(\.id.text) == ["k"])
+            let counts = try await store.counts(endpoint)
+            #expect(counts.completed == 1 && counts.inQueue == 0 && counts.inProgress == 1 && counts.oldestQueuedAt == nil)
+            guard case .repeated = try await store.take("k") else { return #expect(Bool(false), "the worker has it already") }
+        }
+    }
+
     @Test(arguments: Backing.all) func aJobsWholeLifeEachCallTwice(_ backing: Backing) async throws {
         try await backing.withStore { store in
             try await store.submit([newJob("j")], .committed)

@@ -78,6 +78,20 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// For a job that is not in the store yet, the poll of a worker that waits for one, provided that no other job waits: the worker holds it from now on.
+    package func claimPoll(for job: QueuedJob) -> Poll? {
+        state.withLock { state in
+            let endpoint = job.job.endpoint
+            guard state.polls[endpoint]?.isEmpty == false, (state.queues[endpoint]?.count ?? 0) == 0 else { return nil }
+            state.queues[endpoint, default: QueueMirror()].push(job)
+            state.entered(job.id)
+            if let match = Self.match(endpoint, &state).first { return match.poll }
+            state.queues[endpoint]?.remove(job.id)
+            state.left(job.id)
+            return nil
+        }
+    }
+
     package func dequeue(_ id: JobID, _ endpoint: EndpointID) {
         state.withLock { state in
             state.queues[endpoint]?.remove(id)

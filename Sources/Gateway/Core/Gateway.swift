@@ -33,21 +33,6 @@ package final class GatewayCore: Sendable {
 
     // MARK: Jobs
 
-    /// Accepts a job.
-    /// - Parameter durability: OpenAI requests live with their connection and need not outlive a loss of power.
-    func submit(_ new: NewJob) async throws(StoreError) {
-        let clock = ContinuousClock.now
-        do throws(StoreError) {
-            try await store.submit([new], new.job.origin == .openai ? .committed : .synced)
-        } catch {
-            signals.metrics.store(.submit, took: ContinuousClock.now - clock, failed: true)
-            throw error
-        }
-        signals.metrics.store(.submit, took: ContinuousClock.now - clock)
-        signals.submitted(new.job)
-        begin(dispatcher.enqueue(QueuedJob(job: new.job, payload: new.payload)))
-    }
-
     /// Applies a step and tells of it.
     @discardableResult
     func apply(_ id: JobID, _ event: JobEvent, _ durability: Durability) async throws(StoreError) -> JobVerdict {

@@ -32,11 +32,6 @@ package final class GatewaySignals: Sendable {
 
     // MARK: Jobs
 
-    func submitted(_ job: Job) {
-        metrics.submitted(job.endpoint, job.origin)
-        demand.put(job.endpoint)
-    }
-
     func taken(_ job: Job, at now: Timestamp) {
         let delay = job.delayTime(at: now)
         metrics.taken(job.endpoint, afterMilliseconds: delay)
@@ -63,7 +58,6 @@ package final class GatewaySignals: Sendable {
     func ended(_ job: Job) {
         metrics.ended(job.endpoint, job.state, executionMilliseconds: job.takenAt == nil ? nil : job.executionTime(at: .now))
         series(job.endpoint).recordEnd(job.state)
-        demand.put(job.endpoint)
         if job.webhook != nil { webhookNudge.withLock { $0 }?() }
     }
 
