@@ -55,6 +55,7 @@ package final class GatewayServer: Sendable {
     private let wiring: Wiring
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
+    private let executors: EventLoopExecutors
     private let port = Mutex(0)
     private let leadership: Leadership
     private let replica = UUIDText.random()
@@ -65,6 +66,7 @@ package final class GatewayServer: Sendable {
         self.wiring = wiring
         self.logger = logger
         group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads ?? max(1, min(4, System.coreCount / 2)))
+        executors = EventLoopExecutors(group)
         let endpoints = EndpointShelf()
         endpoints.setFile(configuration.endpoints)
         let keys = wiring.keys
@@ -139,7 +141,8 @@ package final class GatewayServer: Sendable {
         services.maximumGracefulShutdownDuration = .seconds(10)
         let server = ServiceGroup(configuration: services)
         async let _: Void = stopOnSignal(server)
-        try await server.run()
+        // New connections too come from an event loop and go to one.
+        try await withTaskExecutorPreference(executors[group.any()]) { try await server.run() }
     }
 
     /// Workers first, then the server: their results have to come in. The service group knows of the signal only afterwards.
@@ -158,7 +161,7 @@ package final class GatewayServer: Sendable {
         let limits = RequestLimits()
         let client = ClientRoutes(core: core, limits: limits)
         let responder = GatewayResponder(
-            core: core, gate: gate, client: client, openAI: OpenAIRoutes(core: core, client: client, limits: limits),
+            core: core, gate: gate, client: client, openAI: OpenAIRoutes(core: core, client: client, limits: limits, executors: executors),
             workers: WorkerRoutes(core: core, limits: limits),
             admin: AdminRoutes(
                 core: core, gate: gate, supervisor: supervisor, live: live,
@@ -167,7 +170,9 @@ package final class GatewayServer: Sendable {
                     pricePerWorkerHour: configuration.pricePerWorkerHour)))
         let http = HTTP1Channel.Configuration(
             additionalChannelHandlers: [ConnectionGuard(idleTimeout: .seconds(120), bodyTimeout: .seconds(60), maxBodyBytes: 256 << 20)])
-        var server = HTTPServerBuilder.http1(configuration: http)
+        var server = HTTPServerBuilder { [executors] responder in
+            LoopBoundChannel(base: HTTP1Channel(responder: responder, configuration: http), executors: executors)
+        }
         if let certificate = configuration.certificateFile, let key = configuration.privateKeyFile {
             server = try .tls(server, tlsConfiguration: tls(certificate, key))
         }

@@ -13,3 +13,16 @@ package final class EventLoopTaskExecutor: TaskExecutor {
         eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
+
+/// One executor for each loop of a group: a task that asks for the one it is on already goes on without a turn through the loop's queue.
+package struct EventLoopExecutors: Sendable {
+    private let executors: [ObjectIdentifier: EventLoopTaskExecutor]
+
+    package init(_ group: any EventLoopGroup) {
+        executors = Dictionary(uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), EventLoopTaskExecutor($0)) })
+    }
+
+    package subscript(eventLoop: any EventLoop) -> EventLoopTaskExecutor {
+        executors[ObjectIdentifier(eventLoop)] ?? EventLoopTaskExecutor(eventLoop)
+    }
+}

@@ -8,6 +8,7 @@ extension HTTPField.Name {
 extension String {
     /// `%2F` and the like as the bytes they stand for; nil if an escape or the result's UTF-8 is broken.
     package var percentDecoded: String? {
+        guard utf8.contains(UInt8(ascii: "%")) else { return self }
         var bytes: [UInt8] = []
         var rest = utf8[...]
         while let byte = rest.popFirst() {

@@ -67,13 +67,20 @@ final class LiveGateway: Sendable {
     func call(
         _ method: HTTPMethod, _ path: String, _ body: String? = nil, key: String? = nil, headers: [(String, String)] = []
     ) async throws -> Answer {
+        let response = try await open(method, path, body, key: key, headers: headers)
+        return Answer(status: Int(response.status.code), text: String(buffer: try await response.body.collect(upTo: 1 << 26)))
+    }
+
+    /// An answer whose body has yet to be read.
+    func open(
+        _ method: HTTPMethod, _ path: String, _ body: String? = nil, key: String? = nil, headers: [(String, String)] = []
+    ) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: "http://127.0.0.1:\(port.withLock { $0 })\(path)")
         request.method = method
         if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
-        return Answer(status: Int(response.status.code), text: String(buffer: try await response.body.collect(upTo: 1 << 26)))
+        return try await HTTPClient.shared.execute(request, timeout: .seconds(60))
     }
 
     func admin(_ method: HTTPMethod, _ path: String, _ body: String? = nil) async throws -> Answer {

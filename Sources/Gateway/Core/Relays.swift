@@ -21,6 +21,9 @@ package final class Relays: Sendable {
         var pending: [JobChunk] = []
         /// Whether every chunk so far came with what another worker needs.
         var isResumable = true
+        /// Where chunks leave without the client's task, while that has nothing to write itself.
+        var outlet: StreamOutlet?
+        var isDirect = false
 
         /// - Returns: whether the chunk is the next one.
         mutating func add(_ chunk: JobChunk) -> Bool {
@@ -34,6 +37,37 @@ package final class Relays: Sendable {
                 isResumable = false
             }
             return true
+        }
+
+        /// What of a worker's chunks is new, with final places.
+        mutating func take(_ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
+            guard self.worker == worker, attempt == nil || attempt == self.attempt else { return .fenced }
+            var fresh: [JobChunk] = []
+            for var chunk in chunks {
+                if !isPlaced {
+                    chunk.index = posted
+                    posted += 1
+                }
+                if add(chunk) { fresh.append(chunk) }
+            }
+            return answer(fresh)
+        }
+
+        mutating func takeStored(_ chunks: [JobChunk]) -> Answer {
+            var fresh: [JobChunk] = []
+            for chunk in chunks {
+                if add(chunk) { fresh.append(chunk) }
+            }
+            return answer(fresh)
+        }
+
+        private func answer(_ fresh: [JobChunk]) -> Answer {
+            .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? submittedAt : nil)
+        }
+
+        mutating func collect() -> [JobChunk] {
+            defer { pending = [] }
+            return pending
         }
 
         /// Adds what came since to `resume`.
@@ -91,46 +125,37 @@ package final class Relays: Sendable {
         }
     }
 
+    // Each of these changes a relay where it lies: taken out and put back, its arrays would be copied for every chunk.
+
     /// - Parameter attempt: nil from workers that do not number their chunks.
     package func take(_ id: JobID, _ worker: WorkerID, attempt: Int?, _ chunks: [JobChunk], isPlaced: Bool) -> Answer {
-        state.withLock { relays -> Answer in
-            guard var relay = relays[id] else { return .elsewhere }
-            guard relay.worker == worker, attempt == nil || attempt == relay.attempt else { return .fenced }
-            var fresh: [JobChunk] = []
-            for var chunk in chunks {
-                if !isPlaced {
-                    chunk.index = relay.posted
-                    relay.posted += 1
-                }
-                if relay.add(chunk) { fresh.append(chunk) }
-            }
-            relays[id] = relay
-            return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
-        }
+        state.withLock { $0[id]?.take(worker, attempt: attempt, chunks, isPlaced: isPlaced) ?? .elsewhere }
     }
 
     /// Index of the first chunk that is missing here.
     package func next(_ id: JobID) -> Int? { state.withLock { $0[id]?.next } }
 
     /// Chunks that the store has: it has judged whose they are. Those that do not follow on what is here are left for `next`.
-    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer {
-        state.withLock { relays -> Answer in
-            guard var relay = relays[id] else { return .elsewhere }
-            var fresh: [JobChunk] = []
-            for chunk in chunks {
-                if relay.add(chunk) { fresh.append(chunk) }
-            }
-            relays[id] = relay
-            return .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? relay.submittedAt : nil)
-        }
-    }
+    package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer { state.withLock { $0[id]?.takeStored(chunks) ?? .elsewhere } }
 
-    /// What the client has not been sent yet.
+    /// What the client has not been sent yet, for its task; if that is something, the task has the word until it lets chunks through again.
     package func collect(_ id: JobID) -> [JobChunk] {
         state.withLock { relays in
-            guard let chunks = relays[id]?.pending, !chunks.isEmpty else { return [] }
-            relays[id]?.pending = []
+            guard let chunks = relays[id]?.collect(), !chunks.isEmpty else { return [] }
+            relays[id]?.isDirect = false
             return chunks
         }
+    }
+}
+
+/// Chunks that go to the client without a turn of its task.
+extension Relays {
+    func attach(_ outlet: StreamOutlet, to id: JobID) { state.withLock { $0[id]?.outlet = outlet } }
+    func outlet(_ id: JobID) -> StreamOutlet? { state.withLock { $0[id]?.outlet } }
+    func setDirect(_ id: JobID, _ isDirect: Bool) { state.withLock { $0[id]?.isDirect = isDirect } }
+
+    /// - Returns: nil where the client's task has the word.
+    func collectDirectly(_ id: JobID) -> [JobChunk]? {
+        state.withLock { relays in relays[id]?.isDirect == true ? relays[id]?.collect() : nil }
     }
 }

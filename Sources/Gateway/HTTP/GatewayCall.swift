@@ -27,7 +27,8 @@ struct GatewayCall: Sendable {
         path = request.uri.path.split(separator: "/", omittingEmptySubsequences: true).map { String($0).percentDecoded ?? String($0) }
         parameters = (request.uri.query ?? "").split(separator: "&").map { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let value = parts.count > 1 ? String(parts[1]).replacing("+", with: " ") : ""
+            var value = parts.count > 1 ? String(parts[1]) : ""
+            if value.utf8.contains(UInt8(ascii: "+")) { value = value.replacing("+", with: " ") }
             return (String(parts[0]).percentDecoded ?? String(parts[0]), value.percentDecoded ?? value)
         }
     }
@@ -67,9 +68,8 @@ struct GatewayCall: Sendable {
 
     /// The watch that `ConnectionGuard` keeps for this connection.
     func connectionWatch() async -> ConnectionWatch {
-        let watch = try? await channel.eventLoop.submit { [channel] in
-            try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self).watch
-        }.get()
+        let find = { @Sendable [channel] in try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self).watch }
+        let watch = eventLoop.inEventLoop ? try? find() : try? await eventLoop.submit(find).get()
         if let watch { return watch }
         // The pipeline is gone, and so is the client.
         let closed = ConnectionWatch()

@@ -20,14 +20,35 @@ struct GatewayResponder: HTTPResponder {
 
     func respond(to request: Request, context: GatewayContext) async throws -> Response {
         let call = GatewayCall(request, context.channel)
+        let operation = operation(call)
         let response: Response
         do throws(ClientError) {
-            response = try await dispatch(call)
+            response = try await isBrief(call, operation) ? dispatch(call) : elsewhere(call)
         } catch {
             response = Reply.error(error)
         }
-        core.signals.metrics.request(operation(call), status: response.status.code)
+        core.signals.metrics.request(operation, status: response.status.code)
         return response
+    }
+
+    /// Whether all that the request takes is looking up, waiting and passing on: then it stays on its connection's event loop.
+    private func isBrief(_ call: GatewayCall, _ operation: HTTPOperation) -> Bool {
+        switch operation {
+        case .take, .chunks, .done, .stop, .ping: true
+        case .openai: call.request.headers[.contentLength].flatMap { Int($0) }.map { $0 <= Self.briefBody } ?? false
+        default: false
+        }
+    }
+
+    /// Bytes of a body whose reading holds nobody up.
+    private static let briefBody = 64 << 10
+
+    /// Away from the event loop, whose other connections shall not wait for what this one has to be computed.
+    private func elsewhere(_ call: GatewayCall) async throws(ClientError) -> Response {
+        let result: Result<Response, ClientError> = await withTaskExecutorPreference(globalConcurrentExecutor) {
+            do throws(ClientError) { return .success(try await dispatch(call)) } catch { return .failure(error) }
+        }
+        return try result.get()
     }
 
     private func operation(_ call: GatewayCall) -> HTTPOperation {
@@ -120,19 +141,10 @@ struct GatewayResponder: HTTPResponder {
             if operation.isRepeated { try? await Task.sleep(for: .seconds(1)) }
             throw error
         }
-        // What workers post wakes the clients that it is for, and those write: all on the event loop, without a thread being woken for each.
-        let executor = EventLoopTaskExecutor(call.eventLoop)
-        let result: Result<Response, ClientError> = await withTaskExecutorPreference(executor) {
-            do throws(ClientError) { return .success(try await self.answer(own, operation)) } catch { return .failure(error) }
-        }
-        return try result.get()
-    }
-
-    private func answer(_ own: WorkerRoutes.WorkerCall, _ operation: WorkerOperation) async throws(ClientError) -> Response {
         switch operation.kind {
         case .take: return try await workers.take(own, wanted: 1, isBatch: false)
         case .takeBatch:
-            let wanted = try own.call.clamped("batch_size", 1...10_000, default: 1)
+            let wanted = try call.clamped("batch_size", 1...10_000, default: 1)
             return try await workers.take(own, wanted: wanted, isBatch: true)
         case .done(let job): return try await workers.done(own, JobID(job))
         case .stream(let job): return try await workers.stream(own, JobID(job))

@@ -20,7 +20,7 @@ final class AnswerReader: Sendable {
     let id: JobID
     let endpoint: EndpointID
     let eventLoop: any EventLoop
-    private let box: Mailbox<JobNotice>
+    let box: Mailbox<JobNotice>
     private let deadline: NIODeadline
     private struct State {
         var pending: [Item] = []
@@ -43,6 +43,9 @@ final class AnswerReader: Sendable {
     /// Whether the job should be ended because nobody waits for it any more.
     var gaveUp: Bool { state.withLock { $0.gaveUp } }
 
+    /// Something reached the client on another way than through `next`.
+    func heard() { state.withLock { $0.hasSpoken = true } }
+
     /// Why nothing came.
     var silenceFailure: OpenAIFailure {
         if core.isClosing.withLock({ $0 }) { return OpenAIFailure(.unavailable("the gateway is shutting down")) }
@@ -64,7 +67,7 @@ final class AnswerReader: Sendable {
                 continue
             }
             if box.isClosed { return .gone }
-            if isSilent, NIODeadline.now() >= deadline { return giveUp() }
+            if state.withLock({ !$0.hasSpoken }), NIODeadline.now() >= deadline { return giveUp() }
             // A notice may have been lost with the store's connection.
             await sort([.poke])
             if state.withLock({ $0.pending.isEmpty }), until != nil { return .silence }

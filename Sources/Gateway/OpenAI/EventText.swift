@@ -8,7 +8,7 @@ struct EventText {
     private var framesItself = false
 
     mutating func take() -> [UInt8] {
-        defer { bytes.removeAll(keepingCapacity: true) }
+        defer { bytes = [] }
         return bytes
     }
 
@@ -35,7 +35,7 @@ struct EventText {
         }
     }
 
-    private mutating func add(_ chunk: JobChunk) {
+    mutating func add(_ chunk: JobChunk) {
         switch chunk.form {
         case .text: bytes += chunk.body
         case .json:

@@ -13,6 +13,7 @@ struct OpenAIRoutes: Sendable {
     let core: GatewayCore
     let client: ClientRoutes
     let limits: RequestLimits
+    let executors: EventLoopExecutors
 
     /// - path: after `/openai`.
     func handle(_ call: GatewayCall, path: String, _ endpoint: EndpointDefinition, _ ticket: RateTicket?) async throws(OpenAIFailure) -> Response {
@@ -44,7 +45,7 @@ struct OpenAIRoutes: Sendable {
             deadline: .now() + .milliseconds(Int64(endpoint.openAITimeout)))
         do throws(OpenAIFailure) {
             // From here on it is waiting and writing: on the event loop.
-            let executor = EventLoopTaskExecutor(call.eventLoop)
+            let executor = executors[call.eventLoop]
             let opening: Result<Opening, OpenAIFailure> = await withTaskExecutorPreference(executor) {
                 do throws(StoreError) { try await self.core.submit(NewJob(job: job, payload: JobPayload(input: request.input))) } catch {
                     return .failure(OpenAIFailure(.unavailable("the request was not accepted: \(error)")))
@@ -60,7 +61,7 @@ struct OpenAIRoutes: Sendable {
                 withExtendedLifetime(ticket) {}
                 return response
             case .success(.stream(let first)):
-                return stream(first, reader, watching, watch, executor, ticket)
+                return stream(first, reader, watching, watch, call, ticket)
             }
         } catch {
             watch.clear()
@@ -111,11 +112,12 @@ struct OpenAIRoutes: Sendable {
     }
 
     private func stream(
-        _ first: AnswerReader.Item, _ reader: AnswerReader, _ watching: JobWatch.Watching, _ watch: ConnectionWatch, _ executor: EventLoopTaskExecutor,
-        _ ticket: RateTicket?
+        _ first: AnswerReader.Item, _ reader: AnswerReader, _ watching: JobWatch.Watching, _ watch: ConnectionWatch, _ call: GatewayCall, _ ticket: RateTicket?
     ) -> Response {
-        let core = core
+        let core = core, executor = executors[call.eventLoop]
         let interval = Int64(limits.keepAlive)
+        let outlet = StreamOutlet(reader, call.channel)
+        core.relays.attach(outlet, to: reader.id)
         let body = ResponseBody { output in
             defer {
                 watch.clear()
@@ -125,15 +127,19 @@ struct OpenAIRoutes: Sendable {
             var output = output
             do {
                 try await withTaskExecutorPreference(executor) {
-                    var events = EventText()
                     var item = first
                     while true {
-                        let isLast = events.add(item, reader, core)
-                        // A client may hang up as soon as it has read the end.
-                        if isLast { watch.clear() }
-                        if !events.bytes.isEmpty { try await output.write(ByteBuffer(bytes: events.take())) }
+                        let (isLast, bytes) = outlet.events.withLock { events in (events.add(item, reader, core), events.take()) }
+                        if isLast {
+                            // A client may hang up as soon as it has read the end.
+                            watch.clear()
+                            outlet.close()
+                        }
+                        if !bytes.isEmpty { try await output.write(ByteBuffer(bytes: bytes)) }
                         if isLast { break }
+                        outlet.open()
                         item = await reader.next(until: .now() + .milliseconds(interval))
+                        if outlet.takeSpoken(), case .silence = item { item = .chunks([]) }
                     }
                 }
             } catch {

@@ -146,10 +146,10 @@ struct WorkerRoutes: Sendable {
         } catch { throw ClientError(error) }
     }
 
-    /// Tells the client's task, which is connected here, of its new chunks.
+    /// Sends new chunks on to the client, which is connected here, or has its task do so.
     func relayed(_ fresh: [JobChunk], _ firstFrom: Timestamp?, _ id: JobID, _ arrivals: inout ChunkArrivals) {
         guard !fresh.isEmpty else { return }
-        core.watch.tell(id, .relayed)
+        if let outlet = core.relays.outlet(id) { outlet.nudge() } else { core.watch.tell(id, .relayed) }
         arrivals.add(fresh, firstOfJobFrom: firstFrom)
     }
 
