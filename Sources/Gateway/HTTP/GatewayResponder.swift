@@ -35,7 +35,7 @@ struct GatewayResponder: HTTPResponder {
     private func isBrief(_ call: GatewayCall, _ operation: HTTPOperation) -> Bool {
         switch operation {
         case .take, .chunks, .done, .stop, .ping: true
-        case .openai: call.request.headers[.contentLength].flatMap { Int($0) }.map { $0 <= Self.briefBody } ?? false
+        case .openai, .run, .runsync: call.request.headers[.contentLength].flatMap { Int($0) }.map { $0 <= Self.briefBody } ?? false
         default: false
         }
     }
