@@ -8,10 +8,10 @@
 #   hub     a gated model of a hub on 127.0.0.1 baked in, with the token as a build secret; fails if the token is found in the image
 #   run     the baked image's own files, entry point and user in a chroot without network but loopback: does it answer?
 #   sizes   of the layers of localhost/needletail; fails above 150 MB
-# WORK (default /var/tmp/needletail-images) keeps the images. BINARY: another needletail than .build/release/needletail.
+# WORK (default: in the cache folder, beside the models) keeps the images. BINARY: another needletail than .build/release/needletail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=${WORK:-/var/tmp/needletail-images}
+work=${WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/needletail/images}
 binary=${BINARY:-.build/release/needletail}
 models=${XDG_CACHE_HOME:-$HOME/.cache}/needletail/models
 limit=150000000

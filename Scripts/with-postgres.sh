@@ -9,7 +9,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(dirname "$(command -v initdb 2>/dev/null || echo /none)")
 [ -x "$bin/initdb" ] || { echo "with-postgres.sh: PostgreSQL's server is not installed: apt-get install postgresql" >&2; exit 1; }
 
-place=$(mktemp -d /tmp/needletail-pg.XXXXXX) || exit 1
+place=$(mktemp -d -t needletail-pg.XXXXXX) || exit 1
 run=()
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$place" || exit 1

@@ -1,4 +1,5 @@
 import CLI
+import Glibc
 import JSON
 import Sampling
 import Synchronization
@@ -66,10 +67,11 @@ private final class Transcript: Sendable {
     }
 
     @Test func savesAndLoads() async throws {
-        let path = "/tmp/needletail-chat-\(UInt64.random(in: 0 ... .max)).json"
+        let path = temporaryPath("needletail-chat-\(UInt64.random(in: 0 ... .max)).json")
+        defer { unlink(path) }
         let saved = try await run(["one", "/save \(path)", "/clear", "/load \(path)", "two"])
         #expect(saved.loop.history.turns.map(\.question) == ["one", "two"])
-        let missing = try await run(["/load /nonexistent/file", "/load /tmp", "/save /nonexistent/file"])
+        let missing = try await run(["/load /nonexistent/file", "/load \(temporaryPath(""))", "/save /nonexistent/file"])
         #expect(missing.notes.count == 3)
         #expect(missing.notes.allSatisfy { $0.hasPrefix("cannot ") })
     }

@@ -21,7 +21,7 @@ import Worker
 
     /// A file for the time of `body`.
     static func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
-        var template = Array("/tmp/needletail-test-XXXXXX".utf8CString)
+        var template = Array(temporaryPath("needletail-test-XXXXXX").utf8CString)
         let file = mkstemp(&template)
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {
@@ -168,7 +168,7 @@ import Worker
 @Suite struct CachedModelTests {
     /// A cache folder for the time of `body`.
     static func withCache(_ files: [(path: String, text: String)], _ body: (String) throws -> Void) throws {
-        var template = Array("/tmp/needletail-cache-XXXXXX".utf8CString)
+        var template = Array(temporaryPath("needletail-cache-XXXXXX").utf8CString)
         try #require(mkdtemp(&template) != nil)
         let root = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         var made = [root]

@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func keysInClearWantAPrivateFile() throws {
-        let path = "/tmp/needletail-keys-\(getpid())-\(UInt32.random(in: 0 ... .max)).yaml"
+        let path = "\(P_tmpdir)/needletail-keys-\(getpid())-\(UInt32.random(in: 0 ... .max)).yaml"
         let descriptor = open(path, O_CREAT | O_WRONLY, 0o644)
         try #require(descriptor >= 0)
         defer {
