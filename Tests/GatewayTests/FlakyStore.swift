@@ -12,6 +12,7 @@ final class FlakyStore: JobStore {
     private let inner: any JobStore
     private let failing = Mutex<Set<Call>>([])
     private let afterKeys = Mutex<(@Sendable () async -> Void)?>(nil)
+    private let beforeSubmit = Mutex<(@Sendable () async -> Void)?>(nil)
     /// Calls that failed, keys that were removed.
     let failures: AsyncStream<Call>
     let removals: AsyncStream<String>
@@ -28,6 +29,9 @@ final class FlakyStore: JobStore {
 
     /// - hold: runs between the next reading of the keys and the answer.
     func holdKeys(_ hold: @escaping @Sendable () async -> Void) { afterKeys.withLock { $0 = hold } }
+
+    /// - hold: runs before the next jobs are stored.
+    func holdSubmit(_ hold: @escaping @Sendable () async -> Void) { beforeSubmit.withLock { $0 = hold } }
 
     private func check(_ call: Call) throws(StoreError) {
         guard failing.withLock({ $0.contains(call) }) else { return }
@@ -66,6 +70,11 @@ final class FlakyStore: JobStore {
 
     var isShared: Bool { inner.isShared }
     func submit(_ jobs: [NewJob], _ durability: Durability, placed: @escaping @Sendable () -> Void) async throws(StoreError) {
+        let hold = beforeSubmit.withLock { hold in
+            defer { hold = nil }
+            return hold
+        }
+        await hold?()
         if failing.withLock({ $0.contains(.commit) }) { placed() }
         try check(.commit)
         try await inner.submit(jobs, durability, placed: placed)

@@ -13,13 +13,13 @@ import WorkerProtocol
     private static let request = #"{"model": "m", "prompt": "x", "stream": true}"#
     private static let path = "/v2/a/openai/v1/completions"
 
-    private func frames(_ job: String, _ range: Range<Int>, _ text: (Int) -> String, isLast: Bool = false) -> String {
+    private func frames(_ job: String, _ range: Range<Int>, _ text: (Int) -> String, attempt: Int = 1, isLast: Bool = false) -> String {
         var post = JSONWriter()
         for index in range {
             ChunkBatch.append(
-                .init(job: job, attempt: 1, index: index, form: .text, resume: Array(#"{"tokens":[[7]]}"#.utf8), body: Array("data: \(text(index))\n\n".utf8)), to: &post)
+                .init(job: job, attempt: attempt, index: index, form: .text, resume: Array(#"{"tokens":[[7]]}"#.utf8), body: Array("data: \(text(index))\n\n".utf8)), to: &post)
         }
-        if isLast { ChunkBatch.append(.init(job: job, attempt: 1, index: 0, form: .done, body: Array(#"{"output":[]}"#.utf8)), to: &post) }
+        if isLast { ChunkBatch.append(.init(job: job, attempt: attempt, index: 0, form: .done, body: Array(#"{"output":[]}"#.utf8)), to: &post) }
         return String(decoding: post.bytes, as: UTF8.self)
     }
 
@@ -39,6 +39,30 @@ import WorkerProtocol
             #expect(got.status == 200 && got.text == "data: 0\n\ndata: 1\n\ndata: 2\n\n", "\(got)")
             let jobs = try await gateway.call(.GET, "/v2/a/health").json["jobs"]
             #expect(jobs?["completed"] == 1 && jobs?["inProgress"] == 0 && jobs?["inQueue"] == 0 && jobs?["retried"] == 0)
+        }
+    }
+
+    @Test func aWorkerThatHangsUpMeanwhileCostsNoRetry() async throws {
+        try await LiveGateway.with(Self.file) { gateway async throws in
+            let poll = Task { try await gateway.call(.GET, "/v2/a/job-take/w1") }
+            while try await gateway.call(.GET, "/v2/a/health").json["workers"]?["idle"]?.int != 1 {}
+            let (gone, isGone) = AsyncStream.makeStream(of: Void.self)
+            gateway.store.holdSubmit {
+                defer { isGone.finish() }
+                poll.cancel()
+                // Until the gateway has noticed. An answer that is on its way by then is lost, and the worker's pings tell.
+                while (try? await gateway.call(.GET, "/metrics").text.contains(#"operation="job-take""#)) == false {}
+            }
+            async let answer = gateway.call(.POST, Self.path, Self.request)
+            for await _ in gone {}
+            let job = try await gateway.call(.GET, "/v2/a/job-take/w2").json
+            let id = try #require(job["id"]?.string)
+            #expect(job["needletail"]?["attempt"]?.int == 2)
+            let post = frames(id, 0..<1, { "\($0)" }, attempt: 2, isLast: true)
+            #expect(try await gateway.call(.POST, "/v2/a/job-stream-batch/w2", post).text == #"{"gone":[]}"#)
+            #expect(try await answer.text == "data: 0\n\n")
+            let jobs = try await gateway.call(.GET, "/v2/a/health").json["jobs"]
+            #expect(jobs?["completed"] == 1 && jobs?["inProgress"] == 0 && jobs?["retried"] == 0)
         }
     }
 

@@ -67,11 +67,16 @@ extension GatewayCore {
         // Does nothing where the job is over. They go to the front, the first of them last.
         await giveBack(unwanted.reversed(), from: worker)
         if handOuts.isEmpty {
-            if !poll.box.isClosed { begin(dispatcher.reopen(poll)) }
+            waitAgain(poll)
         } else if !poll.box.put(.jobs(handOuts)) {
             // The worker hung up in the meantime.
             await giveBack(handOuts.map(\.job), from: worker)
         }
+    }
+
+    /// The worker gets nothing of what was meant for it, and goes on waiting.
+    func waitAgain(_ poll: Dispatcher.Poll) {
+        if !poll.box.isClosed { begin(dispatcher.reopen(poll)) }
     }
 
     /// Answers a worker's poll with a job that is not stored yet, but will be before anything else becomes of it.

@@ -27,25 +27,26 @@ extension GatewayCore {
 
     /// Stores a job while its worker begins with it. What the worker posts is written after it.
     private func submitRunning(_ taken: NewJob, _ poll: Dispatcher.Poll, at now: Timestamp) async throws(StoreError) {
-        let isHandedOver = Mutex(false)
+        let isHandedOver = Atomic<Bool>(false)
         do throws(StoreError) {
-            try await persist(taken) { [self] in
-                let isTaken = handOver(taken, poll, at: now)
-                isHandedOver.withLock { $0 = isTaken }
-            }
+            try await persist(taken) { [self] in isHandedOver.store(handOver(taken, poll, at: now), ordering: .releasing) }
         } catch {
-            if isHandedOver.withLock({ $0 }) { callOff(taken.job.id, taken.job.endpoint, at: .now) } else { withdraw(taken.job.id, poll) }
+            if isHandedOver.load(ordering: .acquiring) {
+                callOff(taken.job.id, taken.job.endpoint, at: .now)
+            } else {
+                withdraw(taken.job.id, poll)
+            }
             throw error
         }
-        guard !isHandedOver.withLock({ $0 }) else { return }
+        guard !isHandedOver.load(ordering: .acquiring) else { return }
         await giveBack([taken.job], from: poll.worker)
-        withdraw(taken.job.id, poll)
+        waitAgain(poll)
     }
 
-    /// The worker does not get the job and waits for another one.
+    /// The job is nowhere; its worker waits for another one.
     private func withdraw(_ id: JobID, _ poll: Dispatcher.Poll) {
         dispatcher.release(id, from: poll.worker, isDone: false, at: .now)
-        if !poll.box.isClosed { begin(dispatcher.reopen(poll)) }
+        waitAgain(poll)
     }
 
     /// OpenAI requests live with their connection and need not outlive a loss of power.

@@ -7,8 +7,8 @@ extension GatewayCore {
     /// Records are written this often while only the time of the last sign of life changes, ms.
     static var saveInterval: Int { 3000 }
 
-    /// The worker asks for jobs.
-    func workerIsReady(_ worker: WorkerID, coldStart: String?) async {
+    /// The worker asks for jobs. Its record is written meanwhile: no job waits for that.
+    func workerIsReady(_ worker: WorkerID, coldStart: String?) {
         let now = Timestamp.now
         let isFirst = dispatcher.update(worker) { seat -> Bool in
             if let coldStart { seat.coldStart = coldStart }
@@ -26,24 +26,30 @@ extension GatewayCore {
             logger.info("worker ready", metadata: ["worker": "\(worker)"])
             if let record = dispatcher.seat(worker)?.record { signals.ready(record) }
         }
-        await saveIfDue(worker)
+        if let record = recordToSave(worker) { Task { await save(record) } }
     }
 
     func sawLife(_ worker: WorkerID) { _ = dispatcher.update(worker) { $0.sawLife(at: .now) } }
 
     /// Writes the record where its state has changed or it is long ago.
     func saveIfDue(_ worker: WorkerID) async {
+        if let record = recordToSave(worker) { await save(record) }
+    }
+
+    private func recordToSave(_ worker: WorkerID) -> WorkerRecord? {
         let now = Timestamp.now
-        let record = dispatcher.update(worker) { seat -> WorkerRecord? in
+        return dispatcher.update(worker) { seat -> WorkerRecord? in
             guard seat.changedSinceSave || (store.isShared && now - seat.savedAt > Self.saveInterval) else { return nil }
             seat.changedSinceSave = false
             seat.savedAt = now
             return seat.record
-        }
-        guard case .some(.some(let record)) = record else { return }
+        } ?? nil
+    }
+
+    private func save(_ record: WorkerRecord) async {
         do { try await store.save(record) } catch {
-            logger.warning("a worker's state was not saved: \(error)", metadata: ["worker": "\(worker)"])
-            _ = dispatcher.update(worker) { $0.changedSinceSave = true }
+            logger.warning("a worker's state was not saved: \(error)", metadata: ["worker": "\(record.id)"])
+            _ = dispatcher.update(record.id) { $0.changedSinceSave = true }
         }
     }
 

@@ -4,7 +4,7 @@ package import Logging
 package import Synchronization
 internal import WorkerProtocol
 
-/// The heart of the gateway: every change of a job goes through here, to the store first, then to whoever waits for it.
+/// The heart of the gateway: every change of a job goes through here, to the store first, then to whoever waits for it (but for `submitRunning`).
 ///
 /// Others of its kind are extensions: hand-outs, workers' signs of life, the OpenAI route, upkeep.
 package final class GatewayCore: Sendable {

@@ -65,7 +65,16 @@ package final class Relays: Sendable {
             .taken(fresh: fresh, firstFrom: fresh.first?.index == 0 ? submittedAt : nil)
         }
 
+        /// What waits, for the client's task; if that is something, the task has the word until it lets chunks through again.
         mutating func collect() -> [JobChunk] {
+            if !pending.isEmpty { isDirect = false }
+            defer { pending = [] }
+            return pending
+        }
+
+        /// - Returns: nil where the client's task has the word.
+        mutating func collectDirectly() -> [JobChunk]? {
+            guard isDirect else { return nil }
             defer { pending = [] }
             return pending
         }
@@ -138,14 +147,8 @@ package final class Relays: Sendable {
     /// Chunks that the store has: it has judged whose they are. Those that do not follow on what is here are left for `next`.
     package func takeStored(_ id: JobID, _ chunks: [JobChunk]) -> Answer { state.withLock { $0[id]?.takeStored(chunks) ?? .elsewhere } }
 
-    /// What the client has not been sent yet, for its task; if that is something, the task has the word until it lets chunks through again.
-    package func collect(_ id: JobID) -> [JobChunk] {
-        state.withLock { relays in
-            guard let chunks = relays[id]?.collect(), !chunks.isEmpty else { return [] }
-            relays[id]?.isDirect = false
-            return chunks
-        }
-    }
+    /// What the client has not been sent yet, for its task, which has the word from then on.
+    package func collect(_ id: JobID) -> [JobChunk] { state.withLock { $0[id]?.collect() ?? [] } }
 }
 
 /// Chunks that go to the client without a turn of its task.
@@ -155,7 +158,5 @@ extension Relays {
     func setDirect(_ id: JobID, _ isDirect: Bool) { state.withLock { $0[id]?.isDirect = isDirect } }
 
     /// - Returns: nil where the client's task has the word.
-    func collectDirectly(_ id: JobID) -> [JobChunk]? {
-        state.withLock { relays in relays[id]?.isDirect == true ? relays[id]?.collect() : nil }
-    }
+    func collectDirectly(_ id: JobID) -> [JobChunk]? { state.withLock { $0[id]?.collectDirectly() } }
 }

@@ -25,7 +25,7 @@ struct WorkerRoutes: Sendable {
     /// - Parameter wanted: jobs at most; 1 is answered with an object, more with a list.
     func take(_ call: WorkerCall, wanted: Int, isBatch: Bool) async throws(ClientError) -> Response {
         let http = call.call
-        await core.workerIsReady(call.worker, coldStart: http.request.headers[.xNeedletailColdStart])
+        core.workerIsReady(call.worker, coldStart: http.request.headers[.xNeedletailColdStart])
         let watch = await http.connectionWatch()
         let isStopping = core.isStopping.withLock { $0 }
         guard !isStopping, let (poll, matches) = core.dispatcher.openPoll(call.worker, call.endpoint.id, wanted: wanted) else {
