@@ -187,7 +187,8 @@ let package = Package(
         tests(
             "Worker",
             [
-                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Worker", "WorkerProtocol",
+                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Web", "Worker", "WorkerProtocol",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ] + nio),

@@ -41,12 +41,12 @@ final class Mailbox<State>: @unchecked Sendable {
         return try body(&state)
     }
 
-    /// Changes the state and wakes the waiting thread.
+    /// Changes the state and wakes the waiting thread, which finds the lock free.
     func post<Result, Failure: Error>(_ body: (inout State) throws(Failure) -> Result) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
         defer {
-            pthread_cond_signal(condition)
             pthread_mutex_unlock(mutex)
+            pthread_cond_signal(condition)
         }
         return try body(&state)
     }

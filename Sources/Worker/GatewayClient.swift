@@ -4,6 +4,7 @@ internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
+internal import Web
 
 /// HTTP to the gateway: one key, one pool of connections, and the record of when the gateway was last heard of.
 final class GatewayClient: Sendable {
@@ -47,6 +48,11 @@ final class GatewayClient: Sendable {
         configuration.httpVersion = .http1Only
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.tracing.tracer = nil
+        // Its name notwithstanding, the place where a connection can be given a handler.
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            channel.eventLoop.submit { try channel.pipeline.syncOperations.addHandler(FlushPerTurn(), position: .first) }
+        }
         return HTTPClient(eventLoopGroupProvider: .shared(eventLoop), configuration: configuration)
     }
 
