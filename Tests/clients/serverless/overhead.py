@@ -7,8 +7,8 @@ Both stand ready on this machine; rounds alternate, direct, gateway, gateway, di
 In a round each of the clients sends --turns requests, one after the other, of --tokens tokens give or take half, so that they soon come and go
 at different times, as clients do; the first turn, in which all come at the same instant, is left out. With --turns 1 it is all there is: a burst.
 Reported: time to the first token and gaps between tokens, median and 95th percentile of each round, of those the median over the rounds with
-the spread; processor time of each process. Texts must be the same. --batch is the worker's DEFAULT_BATCH_SIZE: 1 relays token by token, 50 is
-what Runpod's worker does. --threads bounds both engines' compute threads: with as many as cores (the default) the engine has the whole machine,
+the spread, and the rounds' differences (median; mean with its standard error); processor time of each process. Texts must be the same.
+--batch is the worker's DEFAULT_BATCH_SIZE: 1 relays token by token, 50 is what Runpod's worker does. --threads bounds both engines' compute threads: with as many as cores (the default) the engine has the whole machine,
 and every instruction of the gateway is taken from it; with one less the gateway has a core, as it has on a machine of its own.
 """
 import argparse
@@ -130,13 +130,15 @@ def report(options, found, used):
     print(f"\n{measuring.hardware()}; {os.path.basename(options.model)}; {options.streams} clients, {options.turns} turns of {options.tokens} tokens, prompts of "
           f"{options.prompt_words} words, {options.rounds} rounds, batch {options.batch}, "
           f"{options.threads or 'all'} compute threads")
-    print(f"{'ms (median over rounds, spread)':32}{'direct':>28}{'gateway + worker':>28}{'difference':>12}")
+    print(f"{'ms (median over rounds, spread)':32}{'direct':>28}{'gateway + worker':>28}{'difference':>12}{'mean':>18}")
     table = {}
     for place, name in enumerate(FIGURES + ["tokens/s"]):
         a, b = ([row[place] for row in found[way]] for way in ("direct", "gateway"))
-        difference = statistics.median([y - x for x, y in zip(a, b)])
-        table[name] = {"direct": statistics.median(a), "gateway": statistics.median(b), "difference": difference}
-        print(f"{name:32}{measuring.spread(a):>28}{measuring.spread(b):>28}{difference:+12.1f}")
+        differences = [y - x for x, y in zip(a, b)]
+        difference, mean = statistics.median(differences), statistics.mean(differences)
+        error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
+        table[name] = {"direct": statistics.median(a), "gateway": statistics.median(b), "difference": difference, "mean": mean, "error": error}
+        print(f"{name:32}{measuring.spread(a):>28}{measuring.spread(b):>28}{difference:+12.1f}{f'{mean:+.1f} ± {error:.1f}':>18}")
     for way in found:
         mean = {name: statistics.mean(u[name] for u in used[way]) for name in used[way][0]}
         print(f"processor, {way}: {measuring.percent(mean)} of one core")
