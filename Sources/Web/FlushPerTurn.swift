@@ -1,7 +1,7 @@
 package import NIOCore
 
-/// Gathers the flushes of one turn of the event loop into one, so that a request's head and body leave in one packet and wake the gateway once.
-/// The HTTP client flushes them one by one.
+/// Gathers the flushes of one turn of the event loop into one, so that a request's head and body leave in one packet and wake the server once.
+/// AsyncHTTPClient flushes them one by one.
 package final class FlushPerTurn: ChannelOutboundHandler {
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
