@@ -40,6 +40,9 @@ package struct GatewayAddresses: Sendable, Equatable {
         stream.replacing("/job-stream/", with: "/job-stream-batch/", maxReplacements: 1).replacing("/$ID", with: "", maxReplacements: 1)
     }
 
+    /// Where batches of pieces go one after another in one request.
+    package var streamBatches: String { streamBatch.replacing("/job-stream-batch/", with: "/job-stream-batches/", maxReplacements: 1) }
+
     /// nil: nobody wants to hear.
     package func ping(_ parameters: [(String, String)]) -> String? { pingBase.map { Self.with($0, parameters) } }
 

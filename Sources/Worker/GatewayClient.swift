@@ -96,6 +96,22 @@ final class GatewayClient: Sendable {
         }
     }
 
+    /// Begins a post whose body `start` writes, as long as the future that it returns is open, while `delegate` is given the answer; both on the event loop.
+    /// - Returns: what breaks it off.
+    func stream(
+        _ url: String, to delegate: some HTTPClientResponseDelegate & Sendable, on eventLoop: any EventLoop,
+        _ start: @escaping @Sendable (HTTPClient.Body.StreamWriter) -> EventLoopFuture<Void>
+    ) throws -> @Sendable () -> Void {
+        var headers = headers([])
+        headers.add(name: "Content-Type", value: "application/octet-stream")
+        let request = try HTTPClient.Request(url: url, method: .POST, headers: headers, body: .stream(contentLength: nil, start))
+        let task = client.execute(request: request, delegate: delegate, eventLoop: .delegateAndChannel(on: eventLoop), deadline: nil)
+        return { task.cancel() }
+    }
+
+    /// The gateway was heard of otherwise.
+    func heard() { lastContact.withLock { $0 = .now } }
+
     /// What the SDK declares, though the body is JSON; the original is known to take it.
     static let formType = "application/x-www-form-urlencoded"
 

@@ -29,7 +29,7 @@ extension Worker {
                     let isBatch = answer.headers.first(name: "X-Needletail-Batch") == "1"
                     let jobs = TakenJobs(answer.body, logger)
                     if jobs.messages.isEmpty { try await pauseAfterInstantAnswer(begin) }
-                    if isBatch { poster.want() }
+                    if isBatch { poster.want(inOneRequest: answer.headers.first(name: "X-Needletail-Batches") == "1") }
                     for message in jobs.messages { start(message, client, isBatch ? poster : nil, notices) }
                     for id in jobs.broken { await reportBroken(id, client) }
                 case 204, 400:

@@ -40,7 +40,7 @@ package struct Worker: Sendable {
     package func run(stop: @escaping @Sendable () async -> Void) async -> End {
         let http = GatewayClient.makeClient(connections: settings.concurrency + 8, on: eventLoop)
         let client = GatewayClient(client: http, key: settings.key, agent: settings.agent, logger: logger)
-        let poster = BatchPoster(url: settings.addresses.streamBatch, client: client, table: table, patience: settings.postPatience)
+        let poster = BatchPoster(addresses: settings.addresses, client: client, table: table, patience: settings.postPatience, on: eventLoop)
         let end = await withTaskGroup(of: End?.self) { group in
             let pings = PingLoop(settings: settings, client: client, table: table)
             // Pings go on while jobs finish.

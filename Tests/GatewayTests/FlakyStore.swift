@@ -7,6 +7,7 @@ final class FlakyStore: JobStore {
         case definitions, record
         /// Fails when the write has its place already.
         case commit
+        case apply
     }
 
     private let inner: any JobStore
@@ -46,6 +47,11 @@ final class FlakyStore: JobStore {
         return try await inner.definitions()
     }
 
+    func apply(_ steps: [JobStep], _ durability: Durability) async throws(StoreError) -> [JobVerdict] {
+        try check(.apply)
+        return try await inner.apply(steps, durability)
+    }
+
     func record(_ id: JobID) async throws(StoreError) -> (job: Job, result: JobResult)? {
         try check(.record)
         return try await inner.record(id)
@@ -79,7 +85,6 @@ final class FlakyStore: JobStore {
         try check(.commit)
         try await inner.submit(jobs, durability, placed: placed)
     }
-    func apply(_ steps: [JobStep], _ durability: Durability) async throws(StoreError) -> [JobVerdict] { try await inner.apply(steps, durability) }
     func job(_ id: JobID) async throws(StoreError) -> Job? { try await inner.job(id) }
     func payload(_ id: JobID) async throws(StoreError) -> JobPayload? { try await inner.payload(id) }
     func chunks(_ id: JobID, from index: Int, limit: Int) async throws(StoreError) -> [JobChunk] { try await inner.chunks(id, from: index, limit: limit) }

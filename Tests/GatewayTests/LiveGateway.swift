@@ -83,6 +83,14 @@ final class LiveGateway: Sendable {
         return try await HTTPClient.shared.execute(request, timeout: .seconds(60))
     }
 
+    /// A post whose body goes on while its answer is read.
+    func stream(_ path: String, _ body: AsyncStream<ByteBuffer>) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port.withLock { $0 })\(path)")
+        request.method = .POST
+        request.body = .stream(body, length: .unknown)
+        return try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+    }
+
     func admin(_ method: HTTPMethod, _ path: String, _ body: String? = nil) async throws -> Answer {
         try await call(method, "/admin/api/" + path, body, key: Self.adminKey)
     }

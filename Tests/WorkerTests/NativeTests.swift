@@ -156,6 +156,7 @@ import Worker
         #expect(addresses.done("j 1", isStream: true) == "http://g/v2/e/job-done/w-1/j%201?gpu=A&isStream=true")
         #expect(addresses.stream("j") == "http://g/v2/e/job-stream/w-1/j?gpu=A&isStream=false")
         #expect(addresses.streamBatch == "http://g/v2/e/job-stream-batch/w-1?gpu=A")
+        #expect(addresses.streamBatches == "http://g/v2/e/job-stream-batches/w-1?gpu=A")
         #expect(addresses.ping([("job_id", "a,b"), ("reason", "x y")]) == "http://g/v2/e/ping/w-1?gpu=A&job_id=a,b&reason=x%20y")
     }
 

@@ -27,7 +27,21 @@ final class StandInGateway: Sendable {
         var text: String { String(decoding: body, as: UTF8.self) }
     }
 
+    /// What it makes of a request that carries batch after batch.
+    enum LongPost: Sendable {
+        case refused(Int)
+        /// Reads, and answers as it is asked to.
+        case read
+        /// Reads one batch and hangs up without an answer, once.
+        case cut
+        /// Says of each batch's jobs that they are gone.
+        case gone
+        /// Says nothing before the request has ended, as a proxy that gathers.
+        case gathered
+    }
+
     private struct State {
+        var longPost = LongPost.refused(404)
         var takes: [Reply] = []
         var posts: [Reply] = []
         var stops: [Reply] = []
@@ -94,6 +108,8 @@ final class StandInGateway: Sendable {
     /// Batch posts that are answered with 413.
     func refusePosts(_ isRefused: @escaping @Sendable ([ChunkFrame]) -> Bool) { state.withLock { $0.isRefused = isRefused } }
 
+    func onLongPost(_ longPost: LongPost) { state.withLock { $0.longPost = longPost } }
+
     func onStop(_ reply: Reply) {
         let waiters = state.withLock { state in
             state.stops.append(reply)
@@ -128,8 +144,12 @@ final class StandInGateway: Sendable {
     var takes: [Call] { calls.filter { $0.path.contains("/job-take") } }
     var posts: [Call] { calls.filter { $0.method == "POST" } }
     var pings: [Call] { calls.filter { $0.path.contains("/ping/") } }
-    /// All entries of batch posts, in order.
-    var frames: [ChunkFrame] { posts.filter { $0.path.contains("/job-stream-batch/") }.flatMap { (try? ChunkBatch.frames($0.body)) ?? [] } }
+    /// All entries of batches, in order.
+    var frames: [ChunkFrame] { posts.filter { $0.path.contains("/job-stream-batch") }.flatMap { (try? ChunkBatch.frames($0.body)) ?? [] } }
+    /// Batches that came in a request with others.
+    var longBatches: [Call] { posts.filter { $0.path.contains("/job-stream-batches/") && !$0.body.isEmpty } }
+    /// Requests for many batches.
+    var longPosts: [Call] { posts.filter { $0.path.contains("/job-stream-batches/") && $0.body.isEmpty } }
 
     func wait(_ matches: @escaping @Sendable ([Call]) -> Bool) async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
@@ -148,13 +168,24 @@ final class StandInGateway: Sendable {
         await wait { calls in
             calls.contains { call in
                 call.path.contains("/job-done/") && call.path.contains("/\(job)?")
-                    || call.path.contains("/job-stream-batch/")
+                    || call.path.contains("/job-stream-batch")
                         && ((try? ChunkBatch.frames(call.body)) ?? []).contains { $0.job == job && $0.form == .done && matches(String(decoding: $0.body, as: UTF8.self)) }
             }
         }
     }
 
-    fileprivate func answer(_ call: Call) async -> Reply {
+    fileprivate func longPost() -> LongPost { state.withLock { $0.longPost } }
+
+    /// A batch, as if it had been posted singly.
+    fileprivate func note(_ call: Call, _ frames: [ChunkFrame]) {
+        var call = call
+        var writer = JSONWriter()
+        for frame in frames { ChunkBatch.append(frame, to: &writer) }
+        call.body = writer.bytes
+        note(call)
+    }
+
+    fileprivate func note(_ call: Call) {
         let ready = state.withLock { state in
             state.calls.append(call)
             let ready = state.waiters.filter { $0.matches(state.calls) }.map(\.continuation)
@@ -162,6 +193,10 @@ final class StandInGateway: Sendable {
             return ready
         }
         for continuation in ready { continuation.resume() }
+    }
+
+    fileprivate func answer(_ call: Call) async -> Reply {
+        note(call)
         if call.path.contains("status=leaving") { leave() }
         if call.path.contains("/job-take") { return await next(\.takes, \.takeWaiters) }
         if call.path.contains("/job-stop") { return await next(\.stops, \.stopWaiters) }
@@ -196,17 +231,56 @@ private struct StandInResponder: HTTPResponder {
     let gateway: StandInGateway
 
     func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
-        let buffer = try await request.body.collect(upTo: 64 << 20)
         var headers: [String: String] = [:]
         for field in request.headers { headers[field.name.canonicalName] = field.value }
-        let reply = await gateway.answer(
-            StandInGateway.Call(
-                method: request.method.rawValue, path: request.uri.description, headers: headers, body: Array(buffer.readableBytesView), moment: .now))
+        var call = StandInGateway.Call(method: request.method.rawValue, path: request.uri.description, headers: headers, body: [], moment: .now)
+        if call.path.contains("/job-stream-batches/") { return try await longPost(request, call) }
+        call.body = Array(try await request.body.collect(upTo: 64 << 20).readableBytesView)
+        let reply = await gateway.answer(call)
         var fields = HTTPFields()
         fields[.contentType] = "application/json"
         for (name, value) in reply.headers { if let name = HTTPField.Name(name) { fields[name] = value } }
         return Response(
             status: HTTPResponse.Status(code: reply.status), headers: fields,
             body: reply.status == 204 ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(string: reply.body)))
+    }
+
+    private struct HangsUp: Error {}
+
+    private func longPost(_ request: Request, _ call: StandInGateway.Call) async throws -> Response {
+        gateway.note(call)
+        if case .refused(let status) = gateway.longPost() { return Response(status: HTTPResponse.Status(code: status)) }
+        if case .gathered = gateway.longPost() { _ = try await request.body.collect(upTo: 64 << 20) }
+        let gateway = gateway
+        return Response(
+            status: .ok,
+            body: ResponseBody { writer in
+                var reader = BatchStream.Reader()
+                var last = BatchStream.Answer(number: -1, isOver: true)
+                for try await piece in request.body {
+                    reader.add(piece.readableBytesView)
+                    while let batch = try reader.next() {
+                        gateway.note(call, batch.frames)
+                        last.number = batch.number
+                        var gone: [String] = []
+                        switch gateway.longPost() {
+                        case .cut:
+                            gateway.onLongPost(.read)
+                            throw HangsUp()
+                        case .gone: gone = batch.frames.map(\.job)
+                        default: break
+                        }
+                        if batch.wantsAnswer || !gone.isEmpty { try await writer.write(Self.line(.init(number: batch.number, gone: gone))) }
+                    }
+                }
+                try await writer.write(Self.line(last))
+                try await writer.finish(nil)
+            })
+    }
+
+    private static func line(_ answer: BatchStream.Answer) -> ByteBuffer {
+        var writer = JSONWriter()
+        BatchStream.append(answer, to: &writer)
+        return ByteBuffer(bytes: writer.bytes)
     }
 }

@@ -12,6 +12,7 @@ package final class GatewayCore: Sendable {
     package let dispatcher = Dispatcher()
     let watch = JobWatch()
     let relays = Relays()
+    let longPosts = LongPosts()
     let endpoints: EndpointShelf
     let signals: GatewaySignals
     let logger: Logger

@@ -81,6 +81,7 @@ struct GatewayCall: Sendable {
 extension HTTPField.Name {
     static let xAPIKey = Self("X-Api-Key")!
     static let xNeedletailBatch = Self("X-Needletail-Batch")!
+    static let xNeedletailBatches = Self("X-Needletail-Batches")!
     static let xNeedletailColdStart = Self("X-Needletail-Cold-Start")!
 }
 

@@ -56,7 +56,7 @@ struct GatewayResponder: HTTPResponder {
         case "v2":
             switch call.path.count > 2 ? call.path[2] : "" {
             case "job-take", "job-take-batch": .take
-            case "job-stream", "job-stream-batch": .chunks
+            case "job-stream", "job-stream-batch", "job-stream-batches": .chunks
             case let name: HTTPOperation(rawValue: name) ?? .other
             }
         case "admin": .admin
@@ -149,6 +149,7 @@ struct GatewayResponder: HTTPResponder {
         case .done(let job): return try await workers.done(own, JobID(job))
         case .stream(let job): return try await workers.stream(own, JobID(job))
         case .streamBatch: return try await workers.streamBatch(own)
+        case .streamBatches: return workers.streamBatches(own) { () async throws(ClientError) in try await admit(call, endpoint, operation) }
         case .stop: return try await workers.stop(own)
         case .ping: return try await workers.ping(own)
         }
@@ -203,7 +204,7 @@ enum ClientOperation: String, Sendable, CaseIterable {
 /// A worker's request, by its path after `/v2/{endpoint}`.
 struct WorkerOperation {
     enum Kind {
-        case take, takeBatch, streamBatch, stop, ping
+        case take, takeBatch, streamBatch, streamBatches, stop, ping
         case done(String), stream(String)
     }
 
@@ -214,14 +215,14 @@ struct WorkerOperation {
     var isRepeated: Bool {
         switch kind {
         case .take, .takeBatch, .stop: true
-        case .streamBatch, .ping, .done, .stream: false
+        case .streamBatch, .streamBatches, .ping, .done, .stream: false
         }
     }
 
     var isTake: Bool {
         switch kind {
         case .take, .takeBatch: true
-        case .streamBatch, .ping, .done, .stream, .stop: false
+        case .streamBatch, .streamBatches, .ping, .done, .stream, .stop: false
         }
     }
 
@@ -230,6 +231,7 @@ struct WorkerOperation {
         case ("job-take", 1): kind = .take
         case ("job-take-batch", 1): kind = .takeBatch
         case ("job-stream-batch", 1): kind = .streamBatch
+        case ("job-stream-batches", 1): kind = .streamBatches
         case ("job-stop", 1): kind = .stop
         case ("ping", 1): kind = .ping
         case ("job-done", 2): kind = .done(rest[1])

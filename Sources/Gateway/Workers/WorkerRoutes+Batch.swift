@@ -8,10 +8,23 @@ internal import WorkerProtocol
 extension WorkerRoutes {
     /// Chunks and results of all jobs of our own worker since its last post (`ChunkBatch`).
     func streamBatch(_ call: WorkerCall) async throws(ClientError) -> Response {
-        core.sawLife(call.worker)
         let body = try await call.call.body(limit: 256 << 20, tooLarge: ClientError(status: 413, message: "the batch is too large"))
         let frames: [ChunkFrame]
         do { frames = try ChunkBatch.frames(body) } catch { throw .bad("\(error)") }
+        let gone = try await take(frames, call)
+        return Reply.json { writer in
+            writer.raw("{\"gone\":[")
+            for (place, id) in gone.enumerated() {
+                if place > 0 { writer.raw(",") }
+                writer.string(id)
+            }
+            writer.raw("]}")
+        }
+    }
+
+    /// - Returns: jobs that the worker no longer has.
+    func take(_ frames: [ChunkFrame], _ call: WorkerCall) async throws(ClientError) -> [String] {
+        core.sawLife(call.worker)
         // First what clients are waiting for, then what has to be written down.
         var arrivals = ChunkArrivals()
         var gone: [String] = []
@@ -48,14 +61,7 @@ extension WorkerRoutes {
         core.signals.chunks(arrivals, of: call.endpoint.id)
         for place in ends.indices { try await aggregate(&ends[place], call.endpoint) }
         if !ends.isEmpty { gone += try await settle(ends, durability, call.worker, &arrivals) }
-        return Reply.json { writer in
-            writer.raw("{\"gone\":[")
-            for (place, id) in gone.enumerated() {
-                if place > 0 { writer.raw(",") }
-                writer.string(id)
-            }
-            writer.raw("]}")
-        }
+        return gone
     }
 
     /// A reply in one piece is what `/stream` gives, too. Passed over where the job has chunks.

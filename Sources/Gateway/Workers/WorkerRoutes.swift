@@ -64,6 +64,7 @@ struct WorkerRoutes: Sendable {
             if isBatch || handOuts.count > 1 { writer.raw("]") }
         }
         response.headers[.xNeedletailBatch] = "1"
+        response.headers[.xNeedletailBatches] = "1"
         return response
     }
 
