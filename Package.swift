@@ -177,6 +177,12 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("Engine", ["AllocationCounter", "Engine", "Prometheus", "Sampling", "Step"]),
         tests("OpenAI", ["JSON", "OpenAI", "Sampling"]),
+        tests(
+            "Web",
+            [
+                "Web", .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ] + nio),
         .target(name: "StandInModel", dependencies: ["Engine", "JSON", "OpenAI", "Prometheus", "Sampling", "Server"], path: "Tests/StandInModel", swiftSettings: strict),
         tests(
             "Server",
@@ -187,8 +193,7 @@ let package = Package(
         tests(
             "Worker",
             [
-                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Web", "Worker", "WorkerProtocol",
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                "Engine", "JSON", "OpenAI", "Sampling", "Server", "StandInModel", "Worker", "WorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ] + nio),

@@ -170,7 +170,9 @@ package final class GatewayServer: Sendable {
                     version: wiring.version, startedAt: .now, store: core.store.isShared ? "PostgreSQL" : "SQLite",
                     pricePerWorkerHour: configuration.pricePerWorkerHour)))
         let http = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ConnectionGuard(idleTimeout: .seconds(120), bodyTimeout: .seconds(60), maxBodyBytes: 256 << 20)])
+            additionalChannelHandlers: [
+                HeadWithBody(), ConnectionGuard(idleTimeout: .seconds(120), bodyTimeout: .seconds(60), maxBodyBytes: 256 << 20),
+            ])
         var server = HTTPServerBuilder { [executors] responder in
             LoopBoundChannel(base: HTTP1Channel(responder: responder, configuration: http), executors: executors)
         }

@@ -69,9 +69,10 @@ package struct APIServer: Sendable {
         let options = options
         let http = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
+                HeadWithBody(),
                 ConnectionGuard(
                     idleTimeout: .seconds(Int64(options.idleTimeoutSeconds)), bodyTimeout: .seconds(Int64(options.bodyTimeoutSeconds)),
-                    maxBodyBytes: options.maxBodyBytes)
+                    maxBodyBytes: options.maxBodyBytes),
             ])
         let logger = logger
         return Application(

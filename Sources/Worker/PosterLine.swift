@@ -31,13 +31,15 @@ struct PosterLine: Sendable {
     private var pause = 0.0
     private var pauses = Backoff(first: 2, longest: 600)
 
-    /// Batches and bytes of which the gateway may leave a worker in the dark.
-    private static let mostUnasked = (batches: 16, bytes: 1 << 18)
+    /// After how many batches, or bytes, the gateway is asked.
+    private static let mostUnasked = (batches: 8, bytes: 1 << 18)
+    /// Batches without an answer at which what is made piles up into the next: a gateway that is slower than the engine is not to fall behind for long.
+    private static let mostBatches = 24
 
     var isClosed: Bool { stage == .closed }
 
     /// Whether more may be sent, on it or otherwise.
-    var hasRoom: Bool { stage != .ending && sentBytes <= BatchPoster.mostBytes }
+    var hasRoom: Bool { stage != .ending && sent.count < Self.mostBatches && sentBytes <= BatchPoster.mostBytes }
 
     /// - Returns: whether one should be opened now.
     func isDue(_ now: MonotonicTime) -> Bool { isOffered && isClosed && now.seconds(since: overAt) >= pause }

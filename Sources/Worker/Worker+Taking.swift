@@ -6,7 +6,7 @@ internal import WorkerProtocol
 
 /// From the gateway's hands into the table.
 extension Worker {
-    /// Takes jobs as long as there is room, until it is cancelled or the table drains; the end where nothing can be taken any more.
+    /// On the event loop: what a poll brings is handed on without another thread in between. Takes jobs as long as there is room, until it is cancelled or the table drains; the end where nothing can be taken any more.
     func takeLoop(_ client: GatewayClient, _ poster: BatchPoster) async -> End? {
         let notices = OneTimeNotices()
         var pause = Backoff(first: 0.5, longest: 10)
@@ -27,7 +27,7 @@ extension Worker {
                     pause.reset()
                     lastWelcome = .now
                     let isBatch = answer.headers.first(name: "X-Needletail-Batch") == "1"
-                    let jobs = TakenJobs(answer.body, logger)
+                    let jobs = await read(answer.body)
                     if jobs.messages.isEmpty { try await pauseAfterInstantAnswer(begin) }
                     if isBatch { poster.want(inOneRequest: answer.headers.first(name: "X-Needletail-Batches") == "1") }
                     for message in jobs.messages { start(message, client, isBatch ? poster : nil, notices) }
@@ -63,6 +63,15 @@ extension Worker {
             }
         }
     }
+
+    /// Long ones away from the event loop, whose streams shall not wait.
+    private func read(_ body: [UInt8]) async -> TakenJobs {
+        if body.count <= Self.briefBody { return TakenJobs(body, logger) }
+        return await withTaskExecutorPreference(globalConcurrentExecutor) { TakenJobs(body, logger) }
+    }
+
+    /// Bytes whose reading holds nobody up.
+    private static let briefBody = 64 << 10
 
     private func pauseAfterInstantAnswer(_ begin: MonotonicTime) async throws {
         if MonotonicTime.now.seconds(since: begin) < 0.1 { try await Task.sleep(for: .milliseconds(100)) }

@@ -49,7 +49,7 @@ package struct Worker: Sendable {
                 await stop()
                 return .stopped
             }
-            let taking = Task { await takeLoop(client, poster) }
+            let taking = Task(executorPreference: executor) { await takeLoop(client, poster) }
             group.addTask { await withTaskCancellationHandler { await taking.value } onCancel: { taking.cancel() } }
             group.addTask { await StopLoop(settings: settings, client: client, table: table, logger: logger).run() }
             group.addTask { await EngineWatch(settings: settings, generator: service.model.generator).run() }

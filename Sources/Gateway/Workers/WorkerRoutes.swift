@@ -64,7 +64,8 @@ struct WorkerRoutes: Sendable {
             if isBatch || handOuts.count > 1 { writer.raw("]") }
         }
         response.headers[.xNeedletailBatch] = "1"
-        response.headers[.xNeedletailBatches] = "1"
+        // Where each batch has to be stored first, single posts gather while that takes its time.
+        if !core.store.isShared { response.headers[.xNeedletailBatches] = "1" }
         return response
     }
 

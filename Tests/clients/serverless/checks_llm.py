@@ -1,5 +1,6 @@
-"""Checks 33 to 39: OpenAI's client and the native input, against the binary's own worker with a small model."""
+"""Checks 33 to 39, and 41: OpenAI's client and the native input, against the binary's own worker with a small model."""
 import json
+import re
 import time
 
 import requests
@@ -7,7 +8,7 @@ import requests
 import processes
 from api import between, ensure, equal, eventually
 from bench import needs
-from gateway import llm, sdk
+from gateway import ADMIN_KEY, llm, sdk
 
 # MODEL is filled in by the runner.
 WORKER = {"MODEL_NAME": "MODEL", "MAX_MODEL_LEN": "2048", "MAX_CONCURRENCY": "8", "OPENAI_SERVED_MODEL_NAME_OVERRIDE": "smollm2"}
@@ -290,3 +291,32 @@ def check_39_input_forms(bench):
     chunks, _ = raw.drained(job)
     found = events([(0, "".join(chunks))])
     equal("".join(c["text"] for e in found for c in e["choices"]), answer["choices"][0]["text"], "prompt, streamed")
+
+
+@needs({"c41": llm(WORKER), "c41gathered": llm(WORKER, proxied=True)}, model=True, quiet=True)
+def check_41_long_post(bench):
+    """Not of the reference: our worker sends a stream in one request, and behind a proxy that gathers request bodies in many, nothing held back."""
+    def posts():
+        page = requests.get(f"{bench.gateway.base}/metrics", headers={"Authorization": f"Bearer {ADMIN_KEY}"}, timeout=30).text
+        return sum(float(count) for count in re.findall(r'needletail_gateway_http_requests_total\{operation="job-stream"[^}]*\} (\S+)', page))
+
+    def stream(name):
+        """Text, requests that it took, longest time between two events."""
+        before = posts()
+        blocks = sse(bench, name, {"model": "smollm2", "prompt": PROMPT, "max_tokens": 200, "ignore_eos": True, "stream": True, **GREEDY}, "completions")
+        waits = [b - a for (a, _), (b, _) in zip(blocks, blocks[1:])]
+        return "".join(event["choices"][0]["text"] for event in events(blocks)), posts() - before, max(waits)
+
+    one, first = [], None
+    for name in ("c41", "c41gathered"):
+        warm(bench, name)
+        # The first stream may be over before the request is open.
+        first, _, _ = stream(name)
+        text, count, wait = stream(name)
+        equal(text, first, "text")
+        one.append((text, count))
+        between(wait, 0, 2, f"seconds between two events ({name})")
+    equal(one[0][0], one[1][0], "text, in one request and in many")
+    between(one[0][1], 0, 3, "requests for a stream of 200 tokens")
+    between(one[1][1], 4, 300, "requests for it through the proxy")
+    return f"{one[0][1]:.0f} and {one[1][1]:.0f} requests"

@@ -31,9 +31,9 @@ def light(env=None, **settings):
     return process([sys.executable, "-S", "-E", os.path.join(HERE, "light_worker.py")], env or {}, **settings)
 
 
-def llm(env, command=None, **settings):
+def llm(env, command=None, proxied=False, **settings):
     """Definition of an endpoint whose workers are the binary's own `worker`."""
-    return process(command, env, False, **{"initTimeout": 120, **settings})
+    return process(command, env, proxied, **{"initTimeout": 120, **settings})
 
 
 def process(command, env, proxied=False, **settings):
