@@ -152,6 +152,7 @@ package final class GatewayServer: Sendable {
             await beginShutdown()
             core.isClosing.withLock { $0 = true }
             core.watch.tellEverybody()
+            core.dispatcher.dismissStopPolls()
             core.longPosts.cut()
             await server.triggerGracefulShutdown()
             return

@@ -229,6 +229,19 @@ import WorkerProtocol
     }
 }
 
+@Suite struct StopPollTests {
+    @Test func atTheEndHeldPollsAreAnsweredAndStopsKept() async {
+        let dispatcher = Dispatcher()
+        let id = WorkerID("w")
+        dispatcher.insert(WorkerRecord(id: id, endpoint: EndpointID("e"), state: .idle, version: "1", startedAt: .now))
+        let (_, box) = dispatcher.openStopPoll(id)
+        dispatcher.dismissStopPolls()
+        #expect(await box.take(until: nil, on: MultiThreadedEventLoopGroup.singleton.any()).isEmpty)
+        dispatcher.stop(JobID("late"), on: id)
+        #expect(dispatcher.openStopPoll(id).stops == [JobID("late")])
+    }
+}
+
 @Suite struct MailboxTests {
     private let loop = MultiThreadedEventLoopGroup.singleton.any()
 

@@ -115,6 +115,9 @@ extension Dispatcher {
         }
     }
 
+    /// Answers all that wait to hear what to stop.
+    package func dismissStopPolls() { for box in state.withLock({ Array($0.stopWaiters.values) }) { box.close() } }
+
     /// - Parameter unsent: stops that came when the worker was gone.
     package func closeStopPoll(_ worker: WorkerID, _ box: Mailbox<[JobID]>, unsent: [JobID] = []) {
         state.withLock { state in

@@ -175,7 +175,8 @@ struct WorkerRoutes: Sendable {
         var stops = waiting
         if stops.isEmpty {
             let isOpen = core.dispatcher.seat(call.worker)?.isOpen ?? false
-            let hold = isOpen ? limits.stopHold : 1000
+            let isClosing = core.isClosing.withLock { $0 }
+            let hold = isClosing ? 0 : isOpen ? limits.stopHold : 1000
             watch.onClose { box.close() }
             stops = await box.take(until: .now() + .milliseconds(Int64(hold)), on: call.call.eventLoop).flatMap { $0 }
             watch.clear()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What the gateway itself adds to OpenAI streams: a simulated worker gives every stream a token each step, and each token says when it was posted.
 
-    relay_delay.py --binary .build/release/needletail [--streams 32] [--tokens 64] [--step 30] [--rounds 5] [--store URL]
+    relay_delay.py --binary .build/release/needletail [--streams 32] [--tokens 64] [--step 30] [--rounds 5] [--posts single] [--store URL]
 
-The worker speaks our workers' protocol (batch take, batches of chunks) and computes nothing, so that nothing but the gateway is measured:
+The worker speaks our workers' protocol (batch take, batches of chunks one after another in one request; a request each with `--posts single`) and computes nothing, so that nothing but the gateway is measured:
 from the client's request to the worker's having the job, from a post to the client's having the token (together what is added to the time to the
 first token), and how far the gaps between tokens at the client are from those at the worker. Clients and worker share this process and its clock. The
 same without a gateway, the clients connected to the worker, shows how much of that is this script's own. `overhead.py` measures with an engine that takes the whole machine.
@@ -31,6 +31,51 @@ def last(job, attempt):
     return json.dumps({"job": job, "attempt": attempt, "form": "done", "length": len(body)}).encode() + b"\n" + body + b"\n"
 
 
+class LongPost(asyncio.Protocol):
+    """Batch after batch in one request."""
+
+    @classmethod
+    async def open(cls, port):
+        _, post = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        post.number, post.answers, post.begun = 0, b"", asyncio.get_running_loop().create_future()
+        post.transport.write(f"POST /v2/{NAME}/job-stream-batches/{WORKER}?gpu=0 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {WORKER_KEY}\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n".encode())
+        await post.begun
+        return post
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.answers += data
+        if not self.begun.done() and b"\r\n\r\n" in self.answers:
+            self.begun.set_result(None)
+
+    async def send(self, body):
+        self.number += 1
+        batch = b'{"batch":%d,"length":%d}\n%b\n' % (self.number, len(body), body)
+        self.transport.write(b"%x\r\n%b\r\n" % (len(batch), batch))
+        # Nothing was asked for: what is said is that a job is gone, or that it is over.
+        if not self.answers.startswith(b"HTTP/1.1 200 ") or b"batch" in self.answers or self.transport.is_closing():
+            raise SystemExit(f"job-stream-batches: {self.answers[:300]}")
+
+
+class SinglePosts:
+    """A request for each batch."""
+
+    @classmethod
+    async def open(cls, port):
+        posts = cls()
+        posts.connection = await Connection.open(port)
+        return posts
+
+    async def send(self, body):
+        path = f"/v2/{NAME}/job-stream-batch/{WORKER}?gpu=0"
+        status, answer = await self.connection.exchange(request("POST", path, WORKER_KEY, body, "application/octet-stream"))
+        if status != 200 or json.loads(answer)["gone"]:
+            raise SystemExit(f"job-stream-batch: HTTP {status}: {answer[:300]}")
+
+
 class Worker:
     """Takes whatever comes; every step each of its jobs gets a token, all in one post."""
 
@@ -48,8 +93,7 @@ class Worker:
                 self.jobs[job["id"]] = [job.get("needletail", job).get("attempt", 1), 0]
 
     async def post(self):
-        connection = await Connection.open(self.port)
-        path = f"/v2/{NAME}/job-stream-batch/{WORKER}?gpu=0"
+        posts = await {"long": LongPost, "single": SinglePosts}[self.options.posts].open(self.port)
         due = time.perf_counter()
         while True:
             due = max(due + self.options.step / 1000, time.perf_counter())
@@ -66,9 +110,7 @@ class Worker:
                 event = {"id": "cmpl", "object": "text_completion", "choices": [{"index": 0, "text": repr(now)}]}
                 body += frame(job, attempt, index, b"data: " + json.dumps(event).encode() + b"\n\n", index + 1)
                 state[1] += 1
-            status, answer = await connection.exchange(request("POST", path, WORKER_KEY, body, "application/octet-stream"))
-            if status != 200 or json.loads(answer)["gone"]:
-                raise SystemExit(f"job-stream-batch: HTTP {status}: {answer[:300]}")
+            await posts.send(body)
 
 
 class Peer(asyncio.Protocol):
@@ -168,6 +210,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--step", type=float, default=30, help="ms")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--posts", choices=["long", "single"], default="long")
     parser.add_argument("--store")
     options = parser.parse_args()
     gateway = Gateway(options.binary, {NAME: visitors()}, store=options.store, rateLimits=False)
