@@ -8,8 +8,8 @@ internal import WorkerProtocol
 
 /// One request to the gateway whose body carries batch after batch while its answers come (`BatchStream`).
 ///
-/// It is over after some minutes, where nothing has been sent for a while, and where something goes wrong: `onOver` is called once, on the event loop,
-/// and what was sent and has no answer by then is to be posted otherwise.
+/// It is over after some minutes, where nothing has been sent for a while, and where something goes wrong: `Event.over` comes once, as all events on the
+/// event loop, and what was sent and has no answer by then is to be sent otherwise.
 final class LongPost: HTTPClientResponseDelegate, Sendable {
     typealias Response = Void
 

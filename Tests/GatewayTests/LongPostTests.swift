@@ -8,7 +8,7 @@ import Testing
 import WorkerProtocol
 
 /// A worker's batches one after another in one request.
-@Suite struct LongPostTests {
+@Suite(.timeLimit(.minutes(2))) struct LongPostTests {
     private static let file: JSONValue = ["endpoints": ["a": ["provider": "none"]]]
 
     /// The worker's end.

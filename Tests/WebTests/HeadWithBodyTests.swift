@@ -6,7 +6,7 @@ import Testing
 import Web
 
 @Suite struct HeadWithBodyTests {
-    private let flushes = FlushCounter()
+    private let flushes = FlushCounter<HTTPResponsePart>()
     private let channel: EmbeddedChannel
 
     init() { channel = EmbeddedChannel(handlers: [flushes, HeadWithBody()]) }
@@ -55,16 +55,5 @@ import Web
         channel.close(promise: nil)
         #expect(try leftSoFar() == 1)
         channel.embeddedEventLoop.run()
-    }
-}
-
-private final class FlushCounter: ChannelOutboundHandler {
-    typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPResponsePart
-    private(set) var count = 0
-
-    func flush(context: ChannelHandlerContext) {
-        count += 1
-        context.flush()
     }
 }

@@ -32,9 +32,9 @@ final class StandInGateway: Sendable {
         case refused(Int)
         /// Reads, and answers as it is asked to.
         case read
-        /// Reads one batch and hangs up without an answer, once.
+        /// Reads the next batch and hangs up without an answer; then as `read`.
         case cut
-        /// Says of each batch's jobs that they are gone.
+        /// Says of the next batch's jobs that they are gone; then as `read`.
         case gone
         /// Says nothing before the request has ended, as a proxy that gathers.
         case gathered
@@ -176,6 +176,14 @@ final class StandInGateway: Sendable {
 
     fileprivate func longPost() -> LongPost { state.withLock { $0.longPost } }
 
+    /// What it makes of one batch.
+    fileprivate func nextBatch() -> LongPost {
+        state.withLock { state in
+            defer { state.longPost = .read }
+            return state.longPost
+        }
+    }
+
     /// A batch, as if it had been posted singly.
     fileprivate func note(_ call: Call, _ frames: [ChunkFrame]) {
         var call = call
@@ -260,16 +268,12 @@ private struct StandInResponder: HTTPResponder {
                 for try await piece in request.body {
                     reader.add(piece.readableBytesView)
                     while let batch = try reader.next() {
+                        let behaviour = gateway.nextBatch()
                         gateway.note(call, batch.frames)
-                        last.number = batch.number
+                        if case .cut = behaviour { throw HangsUp() }
                         var gone: [String] = []
-                        switch gateway.longPost() {
-                        case .cut:
-                            gateway.onLongPost(.read)
-                            throw HangsUp()
-                        case .gone: gone = batch.frames.map(\.job)
-                        default: break
-                        }
+                        if case .gone = behaviour { gone = batch.frames.map(\.job) }
+                        last.number = batch.number
                         if batch.wantsAnswer || !gone.isEmpty { try await writer.write(Self.line(.init(number: batch.number, gone: gone))) }
                     }
                 }
