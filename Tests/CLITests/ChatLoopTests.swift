@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import Sampling
 import Synchronization
+import TemporaryPath
 import Testing
 
 /// Answers with how many messages it was asked with, and the last question.

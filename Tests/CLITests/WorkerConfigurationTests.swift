@@ -1,5 +1,6 @@
 import CLI
 import Glibc
+import TemporaryPath
 import Testing
 import Worker
 

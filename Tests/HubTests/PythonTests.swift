@@ -121,7 +121,7 @@ struct PythonTests {
             _ = try place.file("hf/token", Array("  hf_filed\n".utf8))
             let cases: [[String: String]] = [
                 [:], ["HF_TOKEN": " hf_env\n"], ["HF_TOKEN": ""], ["HUGGING_FACE_HUB_TOKEN": "hf_old"], ["HF_HUB_CACHE": "~/x"],
-                ["HUGGINGFACE_HUB_CACHE": "/tmp/legacy"], ["HF_HUB_CACHE": "$HOME/y", "HUGGINGFACE_HUB_CACHE": "/tmp/legacy"],
+                ["HUGGINGFACE_HUB_CACHE": "/somewhere/legacy"], ["HF_HUB_CACHE": "$HOME/y", "HUGGINGFACE_HUB_CACHE": "/somewhere/legacy"],
                 ["HF_HOME": "${HOME}/z"], ["HF_TOKEN_PATH": "~/none"], ["HF_HUB_OFFLINE": "yes"], ["TRANSFORMERS_OFFLINE": "ON"],
                 ["HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"], ["HF_HUB_OFFLINE": "2"], ["HF_HUB_DOWNLOAD_TIMEOUT": "33"],
                 ["HF_HUB_DOWNLOAD_TIMEOUT": "0"], ["HF_ENDPOINT": "http://127.0.0.1:9/hub//"],

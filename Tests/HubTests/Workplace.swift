@@ -8,15 +8,17 @@ import Darwin
 import Hub
 import Progress
 import Synchronization
+import TemporaryPath
 
 /// A folder of one test's own, removed with it.
 final class Workplace: Sendable {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/needletail-hub-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw HubError.file(path: "/tmp", action: "make a folder in", reason: "mkdtemp failed") }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let folder = temporaryFolder("needletail-hub") else {
+            throw HubError.file(path: temporaryPath(""), action: "make a folder in", reason: "mkdtemp failed")
+        }
+        path = folder
     }
 
     deinit { Self.removeTree(path) }

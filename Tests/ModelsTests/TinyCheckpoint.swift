@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import TemporaryPath
 import Tensors
 import Weights
 
@@ -21,9 +22,8 @@ struct TinyCheckpoint: ~Copyable {
     ]
 
     init() throws {
-        var template = Array("/tmp/needletail-models-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw TinyError() }
-        folder = String(cString: template)
+        guard let folder = temporaryFolder("needletail-models") else { throw TinyError() }
+        self.folder = folder
     }
 
     struct TinyError: Error {}

@@ -3,6 +3,7 @@ import JSON
 import Jobs
 import Providers
 import Synchronization
+import TemporaryPath
 import Testing
 
 private let scalePath = "/apis/apps/v1/namespaces/serving/deployments/swift-workers/scale"
@@ -35,7 +36,7 @@ private func waiting(_ name: String, _ reason: String, _ message: String? = nil,
     }
 
     private func withFile(_ text: String, _ body: (String) async throws -> Void) async throws {
-        var template = Array("/tmp/needletail-token-XXXXXX".utf8CString)
+        var template = Array(temporaryPath("needletail-token-XXXXXX").utf8CString)
         let file = mkstemp(&template)
         defer { close(file) }
         let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)

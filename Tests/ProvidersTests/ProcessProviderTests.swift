@@ -1,6 +1,7 @@
 import Glibc
 import Jobs
 import Providers
+import TemporaryPath
 import Testing
 
 /// A folder that goes away with its owner, and orders for `sh -c`.
@@ -10,9 +11,8 @@ final class ProcessPlace: Sendable {
     let provider: ProcessProvider
 
     init(limit: Int = 8 << 20, kept: Int = 1 << 20, newest: Int = 20) throws {
-        var template = Array("/tmp/needletail-providers-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw ProviderError("no temporary folder") }
-        folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        guard let folder = temporaryFolder("needletail-providers") else { throw ProviderError("no temporary folder") }
+        self.folder = folder
         var logs = WorkerLogs(folder: folder + "/workers")
         (logs.limit, logs.kept, logs.newest) = (limit, kept, newest)
         self.logs = logs

@@ -4,6 +4,7 @@ import JSON
 import Models
 import Progress
 import Quantize
+import TemporaryPath
 import Tensors
 import Testing
 import Weights
@@ -13,9 +14,8 @@ struct Scratch: ~Copyable {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/needletail-quantize-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw QuantiseError("no temporary folder") }
-        path = String(cString: template)
+        guard let folder = temporaryFolder("needletail-quantize") else { throw QuantiseError("no temporary folder") }
+        path = folder
     }
 
     deinit {

@@ -3,6 +3,7 @@ import Glibc
 import Jobs
 import PostgresStore
 import SQLiteStore
+import TemporaryPath
 import Testing
 
 /// What a store of the suite stands on. Each test has a fresh file or database of its own.
@@ -52,9 +53,7 @@ enum Backing: String, CaseIterable, CustomTestStringConvertible {
 }
 
 func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
-    var template = Array("/tmp/needletail-store.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw StoreError.broken("no folder could be made") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard let folder = temporaryFolder("needletail-store") else { throw StoreError.broken("no folder could be made") }
     defer { _ = try? Child.runToEnd(["/bin/rm", "-rf", folder]) }
     return try await body(folder)
 }

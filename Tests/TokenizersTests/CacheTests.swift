@@ -1,3 +1,4 @@
+import TemporaryPath
 import Testing
 import Tokenizers
 
@@ -11,11 +12,7 @@ import Musl
 @Suite struct CacheTests {
     /// A folder that goes with the test.
     final class Folder {
-        let path: String
-        init() {
-            var template = Array("/tmp/needletail-tables-XXXXXX".utf8CString)
-            path = template.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap { mkdtemp($0) } }.map { String(cString: $0) } ?? ""
-        }
+        let path = temporaryFolder("needletail-tables") ?? ""
         var files: [String] {
             guard let directory = opendir(path) else { return [] }
             defer { closedir(directory) }

@@ -93,7 +93,8 @@ import WorkerProtocol
         try await StandInGateway.run { gateway in
             gateway.onLongPost(.refused(status))
             try await LoopTests.run(gateway) { for number in 0..<5 { await Self.hand("\(number)", to: gateway) } }
-            #expect(gateway.longPosts.count == 1)
+            // Not with each of ten posts and more: it is tried again after growing pauses.
+            #expect((1..<5).contains(gateway.longPosts.count))
             for number in 0..<5 { #expect(Self.text("\(number)", gateway.frames)?.hasSuffix("data: [DONE]\n\n") == true) }
         }
     }
