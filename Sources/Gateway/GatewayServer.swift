@@ -128,6 +128,8 @@ package final class GatewayServer: Sendable {
             }
             tasks.cancelAll()
         }
+        // Whoever comes next need not wait for the lease to run out.
+        if core.store.isShared, leadership.holds { _ = try? await core.store.lead(replica, at: .now, milliseconds: 0) }
         await core.store.close()
         try await group.shutdownGracefully()
     }
@@ -244,7 +246,7 @@ package final class GatewayServer: Sendable {
                     try? await core.synchroniseWorkers()
                 }
                 leadership.extend(from: asked)
-            case false?: leadership.end()
+            case false?: leadership.refuse(asked: asked)
             // The store does not answer: what was granted runs out.
             case nil: break
             }

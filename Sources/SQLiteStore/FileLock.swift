@@ -26,7 +26,11 @@ final class FileLock: Sendable {
         self.descriptor = descriptor
     }
 
-    deinit { Glibc.close(descriptor) }
+    /// Let go expressly: a child that is being spawned has the descriptor too until it becomes another program, and closing ours would leave it locked.
+    deinit {
+        flock(descriptor, LOCK_UN)
+        Glibc.close(descriptor)
+    }
 }
 
 /// Makes the file readable by its owner alone, creating it where it is missing, before SQLite opens it; its journal files take the same rights.

@@ -29,12 +29,38 @@ import Gateway
 
     @Test func aGatewayThatDoesNotLeadLeavesWorkersAlone() async throws {
         let platform = StandInProvider()
-        try await Bench.with({ _ in .individual(platform) }, leadership: Leadership(isSole: false), run: false) { bench in
+        let leadership = Leadership(isSole: false), now = ContinuousClock.now
+        leadership.refuse(asked: now - .seconds(60), answered: now - .seconds(60))
+        leadership.refuse(asked: now)
+        try await Bench.with({ _ in .individual(platform) }, leadership: leadership, run: false) { bench in
             let endpoint = try Bench.definition("e")
             bench.define([endpoint])
             try await bench.worker("w", of: endpoint, handle: "h")
             await bench.supervisor.stopAll(graceSeconds: 600)
             #expect(platform.record.calls.isEmpty)
+        }
+    }
+
+    /// The lease of the one that died still runs, and nobody renews it.
+    @Test func aGatewayThatFollowsADeadOneEndsItsWorkersOnceItLeads() async throws {
+        let platform = StandInProvider(), leadership = Leadership(isSole: false)
+        leadership.refuse(asked: .now)
+        try await Bench.with({ _ in .individual(platform) }, leadership: leadership, run: false) { bench in
+            let endpoint = try Bench.definition("e")
+            bench.define([endpoint])
+            try await bench.worker("w", of: endpoint, handle: "h")
+            async let end: Void = bench.supervisor.stopAll(graceSeconds: 600)
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(platform.record.calls.isEmpty)
+            let renewal = Task {
+                while !Task.isCancelled {
+                    leadership.extend(from: .now)
+                    try? await Task.sleep(for: .seconds(1))
+                }
+            }
+            await end
+            renewal.cancel()
+            #expect(platform.record.stopped == ["h"] && bench.core.dispatcher.seats().isEmpty)
         }
     }
 

@@ -172,11 +172,27 @@ import Gateway
         #expect(leadership.holds && leadership.hasHeld(milliseconds: 1000) && !leadership.hasHeld(milliseconds: 60_000))
         leadership.extend(from: .now)
         #expect(leadership.hasHeld(milliseconds: 1000))
-        leadership.end()
+        leadership.refuse(asked: .now)
         #expect(!leadership.holds && !leadership.hasHeld(milliseconds: 0))
         leadership.extend(from: .now)
         #expect(leadership.holds && !leadership.hasHeld(milliseconds: 60_000))
         #expect(Leadership(isSole: true).hasHeld(milliseconds: .max))
+    }
+
+    /// The one that has the lease may have died: only a renewal shows that it has not.
+    @Test func anotherGatewayLeadsOnceItHasRenewed() {
+        let leadership = Leadership(isSole: false), start = ContinuousClock.now
+        #expect(!leadership.isElsewhere)
+        leadership.refuse(asked: start - .seconds(1), answered: start)
+        leadership.refuse(asked: start + .seconds(9), answered: start + .seconds(9))
+        #expect(!leadership.isElsewhere)
+        leadership.refuse(asked: start + .seconds(10), answered: start + .seconds(10))
+        #expect(leadership.isElsewhere)
+        leadership.extend(from: .now)
+        #expect(leadership.holds && !leadership.isElsewhere)
+        // Lost again, to one that has not renewed yet.
+        leadership.refuse(asked: start, answered: start)
+        #expect(!leadership.holds && !leadership.isElsewhere)
     }
 
     /// They may well have pinged another gateway.

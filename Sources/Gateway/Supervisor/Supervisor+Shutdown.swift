@@ -7,16 +7,16 @@ internal import Synchronization
 /// The end of the gateway.
 extension Supervisor {
     /// Lets jobs that run come to their end, and ends the workers that this gateway answers for: they end once their jobs are done.
-    /// Returns when nothing is left, or soon after `graceSeconds`.
+    /// Returns when nothing is left, or soon after `graceSeconds`. Of several gateways it is the leader that answers for workers; one that was started
+    /// after the leader's death waits for the lease that this one left to run out, and is it then.
     package func stopAll(graceSeconds: Int) async {
         let began = Timestamp.now
         let deadline = began + (graceSeconds * 1000 + 2000)
-        let leads = leadership.holds
         var turn = 0
         await withDiscardingTaskGroup { group in
-            while Timestamp.now < deadline, !isOver(since: began, leads: leads) {
+            while Timestamp.now < deadline, !isOver(since: began) {
                 // Workers that a pass under way still starts are among the next turn's.
-                for round in leads ? rounds() : [] {
+                for round in leadership.holds ? rounds() : [] {
                     if let workers = round.workers { begin([.stops(workers)], in: &group) { await self.stop(workers, graceSeconds, began) } }
                     begin(round.claims, in: &group) { await self.seeEnd(round) }
                 }
@@ -29,14 +29,15 @@ extension Supervisor {
         }
     }
 
-    private func isOver(since began: Timestamp, leads: Bool) -> Bool {
+    private func isOver(since began: Timestamp) -> Bool {
         let taken = claims.taken
+        let isAnothers = leadership.isElsewhere
         return core.dispatcher.seats().allSatisfy { seat in
             // Of several gateways the others go on handing out jobs.
             guard !seat.held.values.contains(where: { !core.store.isShared || $0.takenAt < began + 1000 }) else { return false }
             // Without a handle it is one that is just being started, or nobody's.
             let isStarting = seat.record.secretHash != nil && taken.contains(.endpoint(seat.record.endpoint))
-            return !leads || (seat.record.handle == nil && !isStarting)
+            return isAnothers || (seat.record.handle == nil && !isStarting)
         }
     }
 

@@ -197,4 +197,31 @@ def check_15_worker_of_the_dead(pair):
     return f"all done {ended:.0f} s after the kill"
 
 
+@needs()
+def check_16_stopped_at_once(pair):
+    """SIGTERM to a gateway that was started after the death of both, and does not lead yet: it ends the workers that they left."""
+    first, second = leader(pair)
+    jobs = burst(pair, "one", ["left"], [second])
+    all_done(pair, "one", jobs, [second], 60)
+    pid = eventually(lambda: second.worker_pid("one"), 10, "a worker is up")
+    for gateway in pair.both:
+        gateway.kill()
+    ensure(processes.alive(pid), "the worker outlives its gateways")
+    offset, begin = os.path.getsize(second.log_path), time.monotonic()
+    second.start()
+    try:
+        equal((said(second, "leads now", offset), second.stop()), ([], 0), "whether it led before it was stopped, and its exit status")
+        took = time.monotonic() - begin
+        ensure(processes.gone([pid], 5) == [], "the worker is gone")
+        # It has let the lease go: who comes next need not wait for its end.
+        offset, begin = os.path.getsize(first.log_path), time.monotonic()
+        first.start()
+        eventually(lambda: said(first, "leads now", offset), 5, "the next gateway leads at once")
+    finally:
+        for gateway in pair.both:
+            if gateway.process.poll() is not None:
+                gateway.start()
+    return f"ended after {took:.1f} s"
+
+
 check_14_leader_halted.slow = check_15_worker_of_the_dead.slow = True
