@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// An endpoint's settings, as a definition file or the admin API gives them. Names are those of Runpod's REST API where it has one.
 package struct EndpointDefinition: Sendable, Equatable {

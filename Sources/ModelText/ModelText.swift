@@ -1,5 +1,5 @@
-package import JSON
-package import Tensors
+internal import JSON
+internal import Tensors
 package import Tokenizers
 package import Weights
 

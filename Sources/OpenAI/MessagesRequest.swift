@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// The body of `POST /v1/messages` (Anthropic's Messages API), as the chat request that does the same. Texts only; tools and thinking are refused.
 package struct MessagesRequest: Sendable {

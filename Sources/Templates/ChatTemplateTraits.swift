@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// What a chat template expects, read off its tree or found out by rendering small conversations.
 package struct ChatTemplateTraits: Sendable, Equatable {

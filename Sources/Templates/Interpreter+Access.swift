@@ -82,7 +82,7 @@ extension Interpreter {
         case .macro(let macro):
             let definition = macro.definition
             switch name {
-            case "name": return definition.name.map { .string($0) } ?? .none
+            case "name": return definition.name.map { .string($0) } ?? Value.none
             case "arguments": return try tuple(definition.parameters.map { .string($0.name) })
             case "catch_kwargs": return .bool(macro.scope.special.keywords != nil)
             case "catch_varargs": return .bool(macro.scope.special.positional != nil)

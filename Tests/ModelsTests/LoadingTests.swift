@@ -22,28 +22,28 @@ import Weights
         var checkpoint = try TinyCheckpoint()
         checkpoint.tensors.removeAll { $0.name.hasSuffix("k_proj.weight") }
         let error = #expect(throws: LoadError.self) { try load(checkpoint) }
-        #expect("\(error)".contains("model.layers.0.self_attn.k_proj.weight"))
+        #expect(String(describing: error).contains("model.layers.0.self_attn.k_proj.weight"))
     }
 
     @Test func misshapenTensor() throws {
         var checkpoint = try TinyCheckpoint()
         checkpoint.tensors[9].shape = [47, 32]
         let error = #expect(throws: LoadError.self) { try load(checkpoint) }
-        #expect("\(error)".contains("gate_proj") && "\(error)".contains("47"))
+        #expect(String(describing: error).contains("gate_proj") && String(describing: error).contains("47"))
     }
 
     @Test func leftOverTensor() throws {
         var checkpoint = try TinyCheckpoint()
         checkpoint.tensors.append(("model.layers.0.self_attn.extra.weight", .f32, [4]))
         let error = #expect(throws: LoadError.self) { try load(checkpoint) }
-        #expect("\(error)".contains("extra"))
+        #expect(String(describing: error).contains("extra"))
     }
 
     @Test func wrongElementType() throws {
         var checkpoint = try TinyCheckpoint()
         checkpoint.tensors[5].dtype = .i32
         let error = #expect(throws: LoadError.self) { try load(checkpoint) }
-        #expect("\(error)".contains("self_attn.q_proj.weight") && "\(error)".contains("i32"))
+        #expect(String(describing: error).contains("self_attn.q_proj.weight") && String(describing: error).contains("i32"))
     }
 
     static let absurd: [(String, JSONValue)] = [
@@ -70,7 +70,7 @@ import Weights
         #expect(source.warnings.count == 1 && source.warnings[0].contains("NobodyForCausalLM"))
         checkpoint.tensors.removeAll { $0.name.contains("o_proj") }
         let error = #expect(throws: LoadError.self) { try load(checkpoint) }
-        #expect("\(error)".contains("NobodyForCausalLM") && "\(error)".contains("LlamaForCausalLM"))
+        #expect(String(describing: error).contains("NobodyForCausalLM") && String(describing: error).contains("LlamaForCausalLM"))
     }
 
     @Test func cacheTooSmall() throws {

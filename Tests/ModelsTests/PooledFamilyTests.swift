@@ -50,7 +50,7 @@ import Weights
             ("sbert_ce_default_activation_function", "torch.nn.Softplus"), ("position_embedding_type", "relative_key"),
         ] as [(String, JSONValue)] {
             let error = #expect(throws: LoadError.self) { try classifier([key: value]) }
-            #expect("\(error)".contains(key), "\(error)")
+            #expect(String(describing: error).contains(key), "\(String(describing: error))")
         }
     }
 
@@ -75,7 +75,7 @@ import Weights
         ] {
             try folder.write("1_Pooling/config.json", text)
             let error = #expect(throws: LoadError.self) { try ModelSource(path: folder.tiny.folder) }
-            #expect("\(error)".contains(mention), "\(error)")
+            #expect(String(describing: error).contains(mention), "\(String(describing: error))")
         }
     }
 }

@@ -45,6 +45,12 @@ import Testing
         #expect(runtime?.kind == .runtime && runtime?.line == 2)
     }
 
+    /// As Jinja2 3.1.6 has it.
+    @Test func callersHaveNoName() throws {
+        let macro = "{% macro m() %}{{ m.name }} {{ caller.name }} {{ caller.name is none }} {{ caller.name is defined }}{% endmacro %}"
+        #expect(try Template(macro + "{% call m() %}{% endcall %}").render(context: JSONObject()) == "m None True True")
+    }
+
     @Test func numbersKeepTheirKind() throws {
         let template = try Template("{{ x | tojson }} {{ x.c + 1 }}")
         let context = try #require(try JSONValue(parsing: #"{"x":{"b":1.0,"a":1,"c":123456789012345678901234567890}}"#).object)

@@ -1,6 +1,6 @@
 package import Jobs
-package import Synchronization
-package import WorkerProtocol
+internal import Synchronization
+internal import WorkerProtocol
 
 /// Brings waiting jobs and waiting workers together.
 ///

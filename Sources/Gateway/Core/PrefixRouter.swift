@@ -1,4 +1,4 @@
-package import Jobs
+internal import Jobs
 
 /// Sends requests that share a long prefix to the worker whose KV cache has it, within a load bound.
 ///

@@ -1,4 +1,4 @@
-package import JSON
+internal import JSON
 
 /// Chained hashes of the leading text of a job's prompt: `prompt`, or the contents of `messages`, also inside `openai_input`.
 package enum PromptPrefix {

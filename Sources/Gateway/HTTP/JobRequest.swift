@@ -1,5 +1,5 @@
-package import JSON
-package import Jobs
+internal import JSON
+internal import Jobs
 
 /// The body of `/run` and `/runsync`: `{"input": …, "webhook": …, "policy": {…}, …}`.
 package struct JobRequest {

@@ -1,5 +1,5 @@
 internal import JSON
-package import Jobs
+internal import Jobs
 package import Logging
 
 /// `--log-format`.

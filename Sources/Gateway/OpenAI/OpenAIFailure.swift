@@ -1,7 +1,7 @@
 internal import HTTPTypes
 package import Hummingbird
 package import JSON
-package import Jobs
+internal import Jobs
 
 /// A failure as OpenAI's clients read it.
 package struct OpenAIFailure: Error, Sendable, Equatable {
