@@ -160,7 +160,7 @@ let package = Package(
         tests(
             "Gateway",
             [
-                "Gateway", "JSON", "Jobs", "Prometheus", "Providers", "SQLiteStore", "Scaling", "Web", "WorkerProtocol",
+                "Gateway", "JSON", "Jobs", "Prometheus", "Providers", "SQLiteStore", "Scaling", "TemporaryPath", "Web", "WorkerProtocol",
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"), .product(name: "Logging", package: "swift-log"),
             ] + nio),

@@ -8,6 +8,7 @@ import NIOCore
 import NIOHTTP1
 import SQLiteStore
 import Synchronization
+import TemporaryPath
 
 /// A whole gateway on loopback with a SQLite file of its own. Nothing starts workers: they come by themselves, that is, from the test.
 final class LiveGateway: Sendable {
@@ -31,8 +32,7 @@ final class LiveGateway: Sendable {
 
     /// - file: the configuration; it listens on a free port of 127.0.0.1.
     static func with(_ file: JSONValue, _ body: (LiveGateway) async throws -> Void) async throws {
-        let folder = "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/needletail-gateway-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        mkdir(folder, 0o700)
+        guard let folder = temporaryFolder("needletail-gateway") else { throw StoreError.broken("no folder could be made") }
         let gateway = LiveGateway(file, FlakyStore(try SQLiteStore(path: folder + "/jobs.db")))
         let server = try GatewayServer(
             try gateway.read(), store: gateway.store,

@@ -5,6 +5,7 @@ import Jobs
 import Logging
 import NIOPosix
 import SQLiteStore
+import TemporaryPath
 
 /// A supervisor with a store and stand-ins for platforms, no server in front.
 struct SupervisorBench: Sendable {
@@ -19,9 +20,7 @@ struct SupervisorBench: Sendable {
         _ make: @escaping ProviderShelf.Make, leadership: Leadership = Leadership(isSole: true), run: Bool = true,
         _ body: (SupervisorBench) async throws -> Void
     ) async throws {
-        var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/needletail-gateway.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StoreError.broken("no folder could be made") }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let folder = temporaryFolder("needletail-gateway") else { throw StoreError.broken("no folder could be made") }
         defer {
             for name in ["", "-wal", "-shm", ".lock"] { unlink("\(folder)/jobs.sqlite\(name)") }
             rmdir(folder)

@@ -38,6 +38,7 @@ private func waiting(_ name: String, _ reason: String, _ message: String? = nil,
     private func withFile(_ text: String, _ body: (String) async throws -> Void) async throws {
         var template = Array(temporaryPath("needletail-token-XXXXXX").utf8CString)
         let file = mkstemp(&template)
+        try #require(file >= 0)
         defer { close(file) }
         let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         defer { unlink(path) }

@@ -75,12 +75,13 @@ final class ProcessPlace: Sendable {
 
     @Test func passesArgumentsAndValuesAsTheyAre() async throws {
         let place = try ProcessPlace()
-        let hostile = ["a b", "'; touch /tmp/owned; '", "$(id)", "`id`", "\"", "\\", "*", "line\nbreak", "", "ü"]
+        let hostile = ["a b", "'; touch \(place.folder)/owned; '", "$(id)", "`id`", "\"", "\\", "*", "line\nbreak", "", "ü"]
         let order = place.order(["sh", "-c", #"printf '<%s>' "$@"; printf '[%s]' "$X"; echo"#, "sh"] + hostile, [("X", "$(id) 'y' \"z\"")])
         let handle = try await place.provider.start(order)
         _ = try await place.ended(handle)
         let expected = hostile.map { "<\($0)>" }.joined() + "[$(id) 'y' \"z\"]"
         #expect(await place.provider.lastOutput(handle, lines: 10) == expected)
+        #expect(access(place.folder + "/owned", F_OK) != 0)
     }
 
     @Test func inheritsNoSecretsDescriptorsOrSignals() async throws {

@@ -12,7 +12,8 @@ import Musl
 @Suite struct CacheTests {
     /// A folder that goes with the test.
     final class Folder {
-        let path = temporaryFolder("needletail-tables") ?? ""
+        let path: String
+        init() throws { path = try #require(temporaryFolder("needletail-tables")) }
         var files: [String] {
             guard let directory = opendir(path) else { return [] }
             defer { closedir(directory) }
@@ -44,7 +45,7 @@ import Musl
     @Test(arguments: ["gpt2", "smollm2", "falcon", "phi3-mini", "gpt-neox-20b", "mistral-v3", "qwen2", "tiny-added", "deepseek-v4", "llama3", "gemma4", "o200k"])
     func keptTablesAreExact(_ name: String) throws {
         guard let source = Fixtures.tokenizer(name) else { return }
-        let folder = Folder()
+        let folder = try Folder()
         let first = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: source, cache: first)
         #expect(first.hitCount == 0)
@@ -60,7 +61,7 @@ import Musl
 
     @Test func otherKindsAreReadAsTheyAre() throws {
         for name in ["t5-small", "bert-uncased", "tiny-unigram-bytes"] {
-            let source = try #require(Fixtures.tokenizer(name)), folder = Folder()
+            let source = try #require(Fixtures.tokenizer(name)), folder = try Folder()
             let cache = TokenizerCache(folders: [folder.path])
             #expect(try TokenizerGolden.verify(source, cache: cache).isExact)
             #expect(cache.write() == 0)
@@ -68,7 +69,7 @@ import Musl
     }
 
     @Test func anotherFileHasOtherTables() throws {
-        let folder = Folder()
+        let folder = try Folder()
         let gpt2 = try #require(Fixtures.tokenizer("gpt2")), smollm2 = try #require(Fixtures.tokenizer("smollm2"))
         let cache = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: gpt2, cache: cache)
@@ -80,7 +81,7 @@ import Musl
     }
 
     @Test func theFirstFolderThatCanBeWrittenIsTaken() throws {
-        let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
+        let folder = try Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
         let cache = TokenizerCache(folders: ["/proc/needletail", folder.path])
         _ = try Tokenizer(contentsOf: source, cache: cache)
         #expect(cache.write() == 1)
@@ -94,7 +95,7 @@ import Musl
     }
 
     @Test func filesThatOthersCouldWriteAreNotRead() throws {
-        let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
+        let folder = try Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
         let cache = TokenizerCache(folders: [folder.path])
         _ = try Tokenizer(contentsOf: source, cache: cache)
         cache.write()
@@ -109,7 +110,7 @@ import Musl
 
     /// Cut and changed files: passed over where their own hash tells; where it does not (it was made anew), at least never read beyond.
     @Test func damageDoesNoHarm() throws {
-        let folder = Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
+        let folder = try Folder(), source = try #require(Fixtures.tokenizer("tiny-added"))
         let cache = TokenizerCache(folders: [folder.path])
         let whole = try Tokenizer(contentsOf: source, cache: cache)
         cache.write()

@@ -7,8 +7,8 @@ internal import Synchronization
 /// The end of the gateway.
 extension Supervisor {
     /// Lets jobs that run come to their end, and ends the workers that this gateway answers for: they end once their jobs are done.
-    /// Returns when nothing is left, or soon after `graceSeconds`. Of several gateways it is the leader that answers for workers; one that was started
-    /// after the leader's death waits for the lease that this one left to run out, and is it then.
+    /// Returns when nothing is left, or soon after `graceSeconds`. Of several gateways it is the leader that answers for workers; where the leader has died
+    /// and this gateway has not been there for long enough to know, it waits for the dead one's lease to run out, leads, and answers for them.
     package func stopAll(graceSeconds: Int) async {
         let began = Timestamp.now
         let deadline = began + (graceSeconds * 1000 + 2000)

@@ -54,10 +54,11 @@ class OwnWorker:
 def private_root(file, content):
     """A command that runs with a root folder of its own, in which one more file lies. Needs to be root, and overlayfs."""
     with tempfile.TemporaryDirectory() as folder:
+        temporary = tempfile.gettempdir()
         script = f"""
             mount -t tmpfs none {folder} && mkdir {folder}/upper {folder}/work {folder}/root
             mount -t overlay overlay -o lowerdir=/,upperdir={folder}/upper,workdir={folder}/work {folder}/root
-            mount --rbind /proc {folder}/root/proc; mount --rbind /dev {folder}/root/dev; mount --rbind /tmp {folder}/root/tmp
+            mount --rbind /proc {folder}/root/proc; mount --rbind /dev {folder}/root/dev; mount --rbind {temporary} {folder}/root{temporary}
             printf %s {shlex.quote(content)} > {folder}/root{file}
             exec chroot {folder}/root "$@" """
 
