@@ -6,7 +6,7 @@ package import Jobs
 /// Writes are gathered into transactions by one thread with one connection (`Writer`); reads use two connections of their own, and a fourth one
 /// listens for what other replicas change. The server's `synchronous_commit` is left as it is, on by default, so each write is `.synced`:
 /// PostgreSQL loses unsynced commits when it is killed, which `.committed` must survive.
-/// While the server is away calls wait for `patience`; a commit whose answer was lost is asked for by its number, so nothing is done twice.
+/// While the server is away calls wait for `patience`; a commit whose answer was lost is asked for by a number that it wrote, so nothing is done twice or taken for done.
 package final class PostgresStore: JobStore {
     package let isShared = true
     /// How long a call waits for a server that is away.

@@ -2,7 +2,7 @@ internal import Jobs
 
 /// Tables, all in a schema of their own, `needletail`.
 enum Schema {
-    static let version = 1
+    static let version = 2
 
     /// Brings the database up to date; several replicas may do so at once.
     static func migrate(_ connection: Connection) throws {
@@ -18,6 +18,7 @@ enum Schema {
             throw StoreError.broken("the database was written by a newer version of needletail (schema \(present), this one knows \(version))")
         }
         if present < 1 { try connection.execute(first) }
+        if present < 2 { try connection.execute(second) }
         if present < version { try connection.execute("DELETE FROM schema_version; INSERT INTO schema_version VALUES (\(version))") }
         try connection.execute("COMMIT")
     }
@@ -58,5 +59,11 @@ enum Schema {
             name text COLLATE "C" PRIMARY KEY, role text NOT NULL, hash bytea NOT NULL, endpoints text, requests_per_10_seconds bigint,
             created_at bigint NOT NULL);
         CREATE TABLE leader (one boolean PRIMARY KEY CHECK (one), replica text NOT NULL, until bigint NOT NULL);
+        """
+
+    /// The last transaction that each writer has committed (`Writer`).
+    private static let second = """
+        CREATE TABLE commits (writer text COLLATE "C" PRIMARY KEY, number bigint NOT NULL, at timestamptz NOT NULL)
+            WITH (fillfactor = 20, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
         """
 }

@@ -134,8 +134,8 @@ final class WriteTransaction {
     // MARK: After the batch's parts have run
 
     /// Writes what was gathered.
-    /// - Returns: the transaction's number, by which its fate can be asked for later.
-    func flush(replica: String) throws -> Int {
+    /// - Parameter number: the transaction's own, by which its fate can be asked for later.
+    func flush(replica: String, number: Int) throws {
         try writeJobs()
         try writeOutputs()
         try writeEnds()
@@ -150,7 +150,11 @@ final class WriteTransaction {
         if !payloads.isEmpty {
             _ = try connection.query("SELECT pg_notify('needletail', payload) FROM unnest($1::text[]) AS payload", .texts(payloads))
         }
-        return try connection.query("SELECT txid_current()").first { $0.int(0) } ?? 0
+        _ = try connection.query(
+            """
+            INSERT INTO commits (writer, number, at) VALUES ($1::text, $2::bigint, now())
+            ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at
+            """, .text(replica), .int(number))
     }
 
     private func writeJobs() throws {

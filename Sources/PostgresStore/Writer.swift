@@ -17,10 +17,16 @@ struct Write: Sendable {
 }
 
 /// Commits batches of writes over one connection. Lives on the thread of its `BatchThread`.
+///
+/// A commit whose answer is lost may have been made or not. Each transaction writes a number of its own into this writer's row of `commits`, which is asked
+/// afterwards. PostgreSQL's transaction ids do not tell (`pg_xact_status`): those that had not got to the log before a crash are given out again.
 final class Writer {
     private let connection: Connection
     private let replica: String
     private let slot = Int.random(in: 0..<16)
+    /// Whether the writer's row is there.
+    private var hasRow = false
+    private var lastNumber = 0
     /// Of a transaction whose commit was not answered; one `settle` for each write of the batch.
     private var doubtful: (number: Int, settle: [() -> Void])?
 
@@ -43,6 +49,7 @@ final class Writer {
         while !batch.isEmpty {
             do {
                 try connection.open()
+                try makeRow()
                 if try !wasCommitted() { try commit(batch) }
                 return
             } catch let failure as PostgresFailure where failure.isTransient {
@@ -71,13 +78,24 @@ final class Writer {
         }
     }
 
+    /// Before all else, so that a transaction under way can be seen by its lock on the row. Rows of writers that are no more go: a gateway commits every
+    /// few seconds, to lead or to learn who does.
+    private func makeRow() throws {
+        guard !hasRow else { return }
+        _ = try connection.query("DELETE FROM commits WHERE at < now() - interval '1 day'")
+        _ = try connection.query("INSERT INTO commits (writer, number, at) VALUES ($1::text, 0, now()) ON CONFLICT DO NOTHING", .text(replica))
+        hasRow = true
+    }
+
     private func commit(_ batch: [Write]) throws {
         try connection.execute("BEGIN")
         let transaction = WriteTransaction(connection, slot: slot)
         try transaction.insert(batch.flatMap(\.submits))
         try transaction.lock(batch.flatMap(\.steps))
         let settle = try batch.map { try $0.run(transaction) }
-        doubtful = (try transaction.flush(replica: replica), settle)
+        lastNumber += 1
+        try transaction.flush(replica: replica, number: lastNumber)
+        doubtful = (lastNumber, settle)
         try connection.execute("COMMIT")
         doubtful = nil
         for tell in settle { tell() }
@@ -86,26 +104,13 @@ final class Writer {
     /// After the connection was lost during a commit: asks the server what became of it, so that nothing is done twice, and tells the callers.
     private func wasCommitted() throws -> Bool {
         guard let (number, settle) = doubtful else { return false }
-        let status: String?
-        do {
-            status = try connection.query("SELECT txid_status($1::bigint)", .int(number)).first { $0.optionalText(0) } ?? nil
-        } catch {
-            if error.isTransient { throw error }
-            // A server that does not know the number, restored or promoted: it was not committed there.
-            status = nil
-        }
-        switch status {
-        case "committed":
-            doubtful = nil
-            for tell in settle { tell() }
-            return true
-        case "in progress":
-            // The server has not noticed yet that the old connection is dead.
-            throw PostgresFailure(state: "40001", message: "the outcome of a commit is not known yet", isLost: false)
-        default:
-            doubtful = nil
-            return false
-        }
+        // Refused with 55P03, which is tried again, while the server has not noticed that the old connection is dead. A server that does not know the
+        // writer was restored or promoted: there it was not committed.
+        let last = try connection.query("SELECT number FROM commits WHERE writer = $1::text FOR UPDATE NOWAIT", .text(replica)).first { $0.int(0) }
+        doubtful = nil
+        guard last == number else { return false }
+        for tell in settle { tell() }
+        return true
     }
 
     private func rollBack() {
