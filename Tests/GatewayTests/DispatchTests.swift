@@ -137,19 +137,39 @@ import WorkerProtocol
         #expect(dispatcher.figures(endpoint).inQueue == 2)
     }
 
+    @Test func aReadingThatIsBehindAHandOutGivesNothingOutTwice() {
+        let dispatcher = Dispatcher()
+        let id = worker("w", in: dispatcher)
+        _ = dispatcher.enqueue(job("a"))
+        #expect(dispatcher.openPoll(id, endpoint, wanted: 1)?.matches.first?.jobs.map(\.id.text) == ["a"])
+        // The store has not been told of it when it is read.
+        let read = dispatcher.beginRead()
+        #expect(dispatcher.resynchronise(endpoint, ["a", "b"].map { job($0).job }, isComplete: true, read: read).isEmpty)
+        #expect(dispatcher.openPoll(id, endpoint, wanted: 9)?.matches.first?.jobs.map(\.id.text) == ["b"])
+        // What was lost with that attempt waits again.
+        dispatcher.release(JobID("a"), from: id, isDone: false, at: .now)
+        var lost = job("a").job
+        lost.attempt = 1
+        let next = dispatcher.beginRead()
+        #expect(dispatcher.resynchronise(endpoint, [lost], isComplete: true, read: next).isEmpty)
+        #expect(dispatcher.figures(endpoint).inQueue == 1)
+    }
+
     @Test func aJobThatWaitsAgainIsNobodysAnyMore() {
         let dispatcher = Dispatcher()
         let (first, second) = (worker("1", in: dispatcher), worker("2", in: dispatcher))
         var job = job("a").job
         job.attempt = 1
         dispatcher.assign(job, to: first, at: .now)
-        dispatcher.release(formerAttemptsOf: job, at: .now)
-        #expect(dispatcher.holders(of: job.id, endpoint).isEmpty)
+        #expect(dispatcher.learn(job, at: .now).isEmpty)
+        #expect(dispatcher.holders(of: job.id, endpoint).isEmpty && dispatcher.figures(endpoint).inQueue == 1)
+        dispatcher.dequeue(job.id, endpoint)
         var next = job
         next.attempt = 2
         dispatcher.assign(next, to: second, at: .now)
-        dispatcher.release(formerAttemptsOf: job, at: .now)
-        #expect(dispatcher.holders(of: job.id, endpoint) == [second])
+        // The word that it waits is older than that.
+        #expect(dispatcher.learn(job, at: .now).isEmpty)
+        #expect(dispatcher.holders(of: job.id, endpoint) == [second] && dispatcher.figures(endpoint).inQueue == 0)
     }
 
     @Test func aStopThatComesAsTheAnswerGoesIsKept() async {

@@ -85,12 +85,10 @@ extension Dispatcher {
     }
 
     /// The job waits again: whoever had it before has it no more.
-    package func release(formerAttemptsOf job: Job, at now: Timestamp) {
-        state.withLock { state in
-            for (worker, seat) in state.workers where seat.held[job.id].map({ $0.attempt <= job.attempt }) ?? false {
-                state.workers[worker]?.held[job.id] = nil
-                state.workers[worker]?.refreshState(at: now)
-            }
+    static func release(formerAttemptsOf job: Job, at now: Timestamp, _ state: inout State) {
+        for (worker, seat) in state.workers where seat.held[job.id].map({ $0.attempt <= job.attempt }) ?? false {
+            state.workers[worker]?.held[job.id] = nil
+            state.workers[worker]?.refreshState(at: now)
         }
     }
 }

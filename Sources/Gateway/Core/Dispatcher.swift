@@ -67,15 +67,36 @@ package final class Dispatcher: Sendable {
 
     // MARK: Queue
 
+    /// A job that this gateway has put into the queue.
     /// - Returns: hand-outs that this makes possible.
-    package func enqueue(_ job: QueuedJob, toFront: Bool = false) -> [Match] {
+    package func enqueue(_ job: QueuedJob, toFront: Bool = false) -> [Match] { state.withLock { Self.enqueue(job, toFront: toFront, &$0) } }
+
+    /// A job that was read from the store, where another gateway has put it into the queue: whoever had it before has it no more. One that
+    /// a worker has all the same is being handed out already (`attempts`).
+    package func learn(_ job: Job, at now: Timestamp) -> [Match] {
         state.withLock { state in
-            var job = job
-            if state.queues[job.job.endpoint, default: QueueMirror()].payloadByteCount > Self.payloadBudget { job.payload = nil }
-            state.queues[job.job.endpoint, default: QueueMirror()].push(job, toFront: toFront)
-            state.entered(job.id)
-            return Self.match(job.job.endpoint, &state)
+            Self.release(formerAttemptsOf: job, at: now, &state)
+            if state.workers.values.contains(where: { $0.held[job.id] != nil }) { return [] }
+            return Self.enqueue(QueuedJob(job: job), toFront: false, &state)
         }
+    }
+
+    private static func enqueue(_ job: QueuedJob, toFront: Bool, _ state: inout State) -> [Match] {
+        var job = job
+        if state.queues[job.job.endpoint, default: QueueMirror()].payloadByteCount > payloadBudget { job.payload = nil }
+        state.queues[job.job.endpoint, default: QueueMirror()].push(job, toFront: toFront)
+        state.entered(job.id)
+        return match(job.job.endpoint, &state)
+    }
+
+    /// The attempts that workers here have. A job that waits with fewer, by the store's word, is just being handed out, and the store did not know of it
+    /// when it was read. Handed out again, to the same worker, it would be taken for a hand-out whose answer was lost, and be done twice.
+    private static func attempts(_ endpoint: EndpointID, _ state: State) -> [JobID: Int] {
+        var attempts: [JobID: Int] = [:]
+        for seat in state.workers.values where seat.record.endpoint == endpoint {
+            for (id, held) in seat.held { attempts[id] = max(held.attempt, attempts[id, default: 0]) }
+        }
+        return attempts
     }
 
     /// For a job that is not in the store yet, the poll of a worker that waits for one, provided that no other job waits: the worker holds it from now on.
@@ -122,7 +143,8 @@ package final class Dispatcher: Sendable {
                 let waiting = Set(jobs.map(\.id)).union(since.entered)
                 for id in queue.ids where !waiting.contains(id) { queue.remove(id) }
             }
-            for job in jobs where !since.left.contains(job.id) { queue.push(QueuedJob(job: job)) }
+            let held = Self.attempts(endpoint, state)
+            for job in jobs where !since.left.contains(job.id) && held[job.id, default: 0] <= job.attempt { queue.push(QueuedJob(job: job)) }
             state.queues[endpoint] = queue
             return Self.match(endpoint, &state)
         }

@@ -119,8 +119,7 @@ extension GatewayCore {
                 case .job(let id, let endpoint, let state):
                     if state == .inQueue, let job = try await store.job(id), job.state == .inQueue {
                         signals.demand.put(endpoint)
-                        dispatcher.release(formerAttemptsOf: job, at: .now)
-                        begin(dispatcher.enqueue(QueuedJob(job: job)))
+                        begin(dispatcher.learn(job, at: .now))
                     } else if state != .inQueue {
                         dispatcher.dequeue(id, endpoint)
                         try await heed(state, of: id, endpoint)

@@ -5,7 +5,7 @@
 
 Intake: POST /run on kept connections, with wrk where it is installed (apt-get install wrk), else with a client of this script in one process. The
 same client against GET /ping shows what it can do at all. Afterwards the queue must hold every job that was answered with 200.
-Whole cycle: clients submit, workers take batches by the raw protocol and post each result; every job must be COMPLETED.
+Whole cycle: clients submit, workers take batches by the raw protocol and post each result; every job must be given out once and be COMPLETED.
 """
 import argparse
 import asyncio
@@ -114,7 +114,7 @@ def settled(raw):
 
 async def cycle(options, port, name):
     """Submits jobs and works them off at the same time."""
-    left, taken, path = options.cycle_jobs, 0, f"/v2/{name}"
+    left, taken, twice, path = options.cycle_jobs, set(), [], f"/v2/{name}"
     submit = request("POST", f"{path}/run", CLIENT_KEY, BODY)
     result = b'{"output": {"text": "and the sea ran back"}}'
 
@@ -138,16 +138,16 @@ async def cycle(options, port, name):
         connection.close()
 
     async def taker(me, jobs):
-        nonlocal taken
         connection = await Connection.open(port)
         take = request("GET", f"{path}/job-take-batch/{me}?gpu=0&batch_size=32&job_in_progress=1", WORKER_KEY)
         while True:
             status, body = await connection.exchange(take)
             if status == 200:
-                given = json.loads(body)
-                for job in given:
+                for job in json.loads(body):
+                    if job["id"] in taken:
+                        twice.append(job["id"])
+                    taken.add(job["id"])
                     await jobs.put(job["id"])
-                taken += len(given)
 
     takers, posters, queues = [], [], []
     for number in range(4):
@@ -156,7 +156,7 @@ async def cycle(options, port, name):
         takers.append(asyncio.create_task(taker(me, jobs)))
         posters += [asyncio.create_task(poster(me, jobs)) for _ in range(POSTERS)]
     clients = [asyncio.create_task(client()) for _ in range(options.connections[0])]
-    while taken < options.cycle_jobs:
+    while len(taken) < options.cycle_jobs:
         await asyncio.sleep(0.01)
         for task in (*takers, *posters, *clients):
             if task.done() and task.exception():
@@ -167,21 +167,22 @@ async def cycle(options, port, name):
         for _ in range(POSTERS):
             await jobs.put(None)
     await asyncio.gather(*posters, *clients)
+    return twice
 
 
 def whole_cycle(options, gateway, store, name):
     raw = gateway.api().on(name)
     processor = measuring.Processor(gateway=gateway.process.pid, **({"postgres": gateway.cluster.pids} if gateway.cluster else {}))
     begin = time.perf_counter()
-    run(cycle(options, gateway.port, name))
+    twice = run(cycle(options, gateway.port, name))
     limit = time.perf_counter() + 60
     while raw.health()["jobs"]["completed"] < options.cycle_jobs and time.perf_counter() < limit:
         time.sleep(0.02)
     wall = time.perf_counter() - begin
     used, jobs = processor.since(wall), raw.health()["jobs"]
-    fine = jobs["completed"] == options.cycle_jobs and not (jobs["failed"] or jobs["inQueue"] or jobs["inProgress"] or jobs["retried"])
+    fine = jobs["completed"] == options.cycle_jobs and not (jobs["failed"] or jobs["inQueue"] or jobs["inProgress"] or jobs["retried"] or twice)
     print(f"{store:9} whole cycle: {options.cycle_jobs} jobs in {wall:.1f} s, {options.cycle_jobs / wall:.0f}/s (client and workers are one Python process); "
-          f"{measuring.percent(used)}; {jobs}{'' if fine else ' NOT ALL COMPLETED'}", flush=True)
+          f"{measuring.percent(used)}; {jobs}{'' if fine else f' NOT ALL COMPLETED, OR GIVEN OUT TWICE ({len(twice)})'}", flush=True)
     options.failed += not fine
 
 
