@@ -15,14 +15,20 @@ BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
 class Http:
-    """Calls to one endpoint. What breaks is raised; statuses are given back."""
+    """Calls to one endpoint, at each gateway in turn. What breaks is raised; statuses are given back."""
 
-    def __init__(self, session, base, endpoint, key):
-        self.session, self.root, self.head = session, f"{base}/v2/{endpoint}/", {"Authorization": f"Bearer {key}"}
+    def __init__(self, session, bases, endpoint, key):
+        self.session, self.roots, self.head = session, [f"{base}/v2/{endpoint}/" for base in bases], {"Authorization": f"Bearer {key}"}
+        self.turn = 0
 
-    async def json(self, method, path, body=None, timeout=130):
-        limit = aiohttp.ClientTimeout(total=timeout)
-        async with self.session.request(method, self.root + path, json=body, headers=self.head, timeout=limit) as answer:
+    def next(self):
+        """The number of the gateway whose turn it is."""
+        self.turn += 1
+        return self.turn % len(self.roots)
+
+    async def json(self, method, path, body=None, timeout=130, gateway=None):
+        limit, root = aiohttp.ClientTimeout(total=timeout), self.roots[self.next() if gateway is None else gateway]
+        async with self.session.request(method, root + path, json=body, headers=self.head, timeout=limit) as answer:
             data = await answer.read()
             try:
                 return answer.status, json.loads(data)
@@ -65,7 +71,7 @@ class Book:
 
     def __init__(self):
         self.accepted, self.counts, self.wrongs = {}, collections.Counter(), []
-        self.deaths, self.completions, self.begin = [], [], time.time()    # deaths: [killed at, back at or None]
+        self.deaths, self.completions, self.begin = [], [], time.time()    # deaths: [gateway, killed at, back at or None]
 
     def right(self, what):
         self.counts[what] += 1
@@ -76,9 +82,9 @@ class Book:
         self.wrongs.append((round(time.time() - self.begin, 1), kind, text[:400]))
         print(f"{self.wrongs[-1][0]} s: {kind}: {text[:400]}", file=sys.stderr, flush=True)
 
-    def gateway_died(self, since, until):
-        """Whether the gateway was dead at any time in that span (clients notice a little later)."""
-        return any(killed <= until + 0.2 and (back is None or since <= back + 0.2) for killed, back in self.deaths)
+    def gateway_died(self, gateway, since, until):
+        """Whether that gateway was dead at any time in that span (clients notice a little later)."""
+        return any(one == gateway and killed <= until + 0.2 and (back is None or since <= back + 0.2) for one, killed, back in self.deaths)
 
 
 class Clients:
@@ -191,9 +197,9 @@ class Clients:
     async def openai_stream(self, rng, plan):
         """A stream may break where the gateway dies, and nowhere else; what came before is right in any case."""
         path, body = plan.openai(True)
-        text, done, begin, trouble = "", False, time.time(), None
+        text, done, begin, trouble, gateway = "", False, time.time(), None, self.http.next()
         try:
-            async with self.http.session.post(self.http.root + "openai/v1/" + path, json=body, headers=self.http.head,
+            async with self.http.session.post(self.http.roots[gateway] + "openai/v1/" + path, json=body, headers=self.http.head,
                                               timeout=aiohttp.ClientTimeout(total=300)) as answer:
                 if answer.status != 200:
                     refusal = await answer.text()
@@ -214,25 +220,25 @@ class Clients:
                         trouble = f"line {line!r}"
         except BROKEN as error:
             trouble = f"{type(error).__name__}: {error}"
-        self.judge(plan, text, done, begin, trouble)
+        self.judge(plan, text, done, gateway, begin, trouble)
 
-    def judge(self, plan, text, done, begin, trouble):
+    def judge(self, plan, text, done, gateway, begin, trouble):
         if not plan.text.startswith(text) or (done and text != plan.text):
             self.book.wrong("stream", f"OpenAI stream of plan {plan.number}: {apart(text, plan.text)}")
         elif done and not trouble:
             self.book.right("streams right to the end")
-        elif self.book.gateway_died(begin, time.time()):
+        elif self.book.gateway_died(gateway, begin, time.time()):
             self.book.counts["streams cut by the gateway's death, right so far" if text else "streams refused while there was no gateway"] += 1
         else:
             self.book.wrong("broken stream", f"OpenAI stream of plan {plan.number} after {time.time() - begin:.1f} s and {len(text)} of {len(plan.text)} characters: {trouble}")
 
     async def openai_plain(self, rng, plan):
         path, body = plan.openai(False)
-        begin = time.time()
+        begin, gateway = time.time(), self.http.next()
         try:
-            status, answer = await self.http.json("POST", "openai/v1/" + path, body, 300)
+            status, answer = await self.http.json("POST", "openai/v1/" + path, body, 300, gateway)
         except BROKEN as error:
-            if self.book.gateway_died(begin, time.time()):
+            if self.book.gateway_died(gateway, begin, time.time()):
                 self.book.counts["plain requests cut by the gateway's death"] += 1
             else:
                 self.book.wrong("broken request", f"OpenAI request of plan {plan.number}: {error!r}")

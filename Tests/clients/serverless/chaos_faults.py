@@ -10,13 +10,15 @@ from gateway import MARK
 
 
 class Faults:
-    """Every few seconds something is killed, or stopped for 1 to 8 s. What cannot help itself is started again: the gateway, PostgreSQL."""
+    """Every few seconds something is killed, or stopped for 1 to 8 s. What cannot help itself is started again: gateways, PostgreSQL."""
 
-    def __init__(self, gateway, cluster, book, seed, pause):
-        self.gateway, self.cluster, self.book, self.pause = gateway, cluster, book, pause
+    def __init__(self, gateways, cluster, book, seed, pause):
+        self.gateways, self.cluster, self.book, self.pause = gateways, cluster, book, pause
         self.rng = random.Random(f"faults {seed}")
         self.counts, self.log, self.busy, self.tasks = collections.Counter(), [], set(), set()
-        self.weights = {"worker": 50, "gateway": 25, **({"postgres": 25} if cluster else {})}
+        self.mark = gateways[0].mark
+        # By what it is and which of them. Two gateways may be away at the same time.
+        self.weights = {("worker", 0): 50, **{("gateway", n): 25 for n in range(len(gateways))}, **({("postgres", 0): 25} if cluster else {})}
 
     async def run(self, deadline):
         while True:
@@ -35,29 +37,30 @@ class Faults:
         await asyncio.gather(*self.tasks)
 
     async def one(self, victim, fault, held):
+        kind, number = victim
         try:
-            self.counts[f"{victim} {fault}"] += 1
-            self.log.append((round(time.time() - self.book.begin, 2), victim, fault, round(held, 1) if fault == "stop" else 0))
-            await getattr(self, f"{fault}_{victim}")(held)
+            self.counts[f"{kind} {fault}"] += 1
+            self.log.append((round(time.time() - self.book.begin, 2), kind, fault, round(held, 1) if fault == "stop" else 0))
+            await getattr(self, f"{fault}_{kind}")(held, number)
         except Exception as error:                      # noqa: BLE001 (a gateway that does not come back is a finding)
-            self.book.wrong("restart", f"{fault} {victim}: {type(error).__name__}: {error}")
+            self.book.wrong("restart", f"{fault} {kind} {number}: {type(error).__name__}: {error}")
         finally:
             self.busy.discard(victim)
 
     # ------------------------------------------------------------------ workers
 
     def a_worker(self):
-        """A worker's process: what the gateway started, not what that started."""
-        pids = [pid for pid in processes.marked(MARK, self.gateway.mark)
+        """A worker's process: what a gateway started, not what that started."""
+        pids = [pid for pid in processes.marked(MARK, self.mark)
                 if processes.environment(pid).get("RUNPOD_POD_ID") and processes.environment(pid).get("RUNPOD_POD_ID") !=
                 processes.environment(processes.parent(pid) or 0).get("RUNPOD_POD_ID")]
         return self.rng.choice(sorted(pids)) if pids else None
 
-    async def kill_worker(self, held):
+    async def kill_worker(self, held, _):
         if pid := await asyncio.to_thread(self.a_worker):
             processes.kill(pid)
 
-    async def stop_worker(self, held):
+    async def stop_worker(self, held, _):
         if pid := await asyncio.to_thread(self.a_worker):
             await self.hold([pid], held)
 
@@ -70,34 +73,35 @@ class Faults:
             for pid in pids:
                 processes.kill(pid, signal.SIGCONT)
 
-    # ------------------------------------------------------------------ gateway
+    # ------------------------------------------------------------------ gateways
 
-    async def kill_gateway(self, held):
-        death = [time.time(), None]
+    async def kill_gateway(self, held, number):
+        death = [number, time.time(), None]
         self.book.deaths.append(death)
-        self.gateway.kill()
-        await asyncio.sleep(self.rng.choice([0, 0, 0.5, 2]))
-        await asyncio.to_thread(self.restart)
-        death[1] = time.time()
+        self.gateways[number].kill()
+        # Where there is another one it takes over when it has heard nothing for ten seconds.
+        await asyncio.sleep(self.rng.choice([0, 0, 0.5, 2] if len(self.gateways) == 1 else [0, 0.5, 2, 16]))
+        await asyncio.to_thread(self.restart, self.gateways[number])
+        death[2] = time.time()
 
-    def restart(self):
+    def restart(self, gateway):
         """A store that is down at the moment may let it end again; it is started until it stays."""
         limit = time.monotonic() + 90
         while True:
             try:
-                return self.gateway.start()
+                return gateway.start()
             except AssertionError:
                 if time.monotonic() > limit:
                     raise
                 self.counts["gateway starts that failed"] += 1
                 time.sleep(1)
 
-    async def stop_gateway(self, held):
-        await self.hold([self.gateway.process.pid], held)
+    async def stop_gateway(self, held, number):
+        await self.hold([self.gateways[number].process.pid], held)
 
     # ------------------------------------------------------------------ PostgreSQL
 
-    async def kill_postgres(self, held):
+    async def kill_postgres(self, held, _):
         """All of it at once, or one of its processes: then it recovers by itself, and cuts all connections."""
         pids = self.cluster.pids()
         if len(pids) > 2 and self.rng.random() < 0.4:
@@ -107,11 +111,11 @@ class Faults:
         await asyncio.sleep(self.rng.choice([0, 1, 3]))
         await asyncio.to_thread(self.cluster.start)
 
-    async def stop_postgres(self, held):
+    async def stop_postgres(self, held, _):
         await self.hold(self.cluster.pids(), held)
 
     def state_of_things(self):
-        workers = len([pid for pid in processes.marked(MARK, self.gateway.mark) if pid != self.gateway.process.pid])
+        workers = len(set(processes.marked(MARK, self.mark)) - {gateway.process.pid for gateway in self.gateways})
         return f"{workers} workers' processes, {sum(self.counts.values())} faults"
 
 

@@ -103,6 +103,13 @@ class Gateway:
         with open(os.open(self.config_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             yaml.safe_dump(self.config, file, sort_keys=False)
 
+    def replica(self):
+        """Another gateway with the same definitions and the same store; workers of both write the same records and carry the same mark."""
+        other = Gateway(self.binary, {}, store=self.store)
+        other.mark, other.home, other.config, other.record_path = self.mark, self.home, self.config, self.record_path
+        other.write()
+        return other
+
     # ------------------------------------------------------------------ life
 
     def start(self, seconds=60):

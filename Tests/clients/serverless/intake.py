@@ -146,8 +146,8 @@ async def cycle(options, port, name):
                 for job in json.loads(body):
                     if job["id"] in taken:
                         twice.append(job["id"])
-                    taken.add(job["id"])
                     await jobs.put(job["id"])
+                    taken.add(job["id"])        # not before: the takers end with the last one
 
     takers, posters, queues = [], [], []
     for number in range(4):

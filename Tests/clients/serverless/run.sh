@@ -1,5 +1,5 @@
 #!/bin/sh
-# The serverless part with real clients: the acceptance checks, two gateways on one PostgreSQL, then three minutes of chaos on SQLite.
+# The serverless part with real clients: the acceptance checks, two gateways on one PostgreSQL, then three minutes of chaos with each.
 # usage: run.sh NEEDLETAIL [MINUTES_OF_CHAOS]
 set -eu
 binary=$1
@@ -21,4 +21,5 @@ model=$("$binary" download --quiet)
 "$venv/bin/python" "$here/serverless_checks.py" --binary "$binary" --model "$model"
 "$venv/bin/python" "$here/two_gateways.py" --binary "$binary" --model "$model"
 "$venv/bin/python" "$here/chaos.py" --binary "$binary" --model "$model" --minutes "$minutes" --store sqlite
+"$venv/bin/python" "$here/chaos.py" --binary "$binary" --model "$model" --minutes "$minutes" --store postgres --gateways 2
 echo "serverless: $(($(date +%s) - begin)) s in all"

@@ -43,14 +43,6 @@ class Pair(Bench):
         return [gateway.api().on(endpoint) for gateway in self.both]
 
 
-def replica(first):
-    """Another gateway with the same definitions and the same store; workers of both write the same records and carry the same mark."""
-    second = Gateway(first.binary, {}, store=first.store)
-    second.mark, second.home, second.config, second.record_path = first.mark, first.home, first.config, first.record_path
-    second.write()
-    return second
-
-
 def start_visitors(first, second, options):
     """Workers by endpoint."""
     far = {"far": {"HANDLER": "task"}, "farchunks": {"HANDLER": "chunks"}, "farscripted": {"HANDLER": "openai"}}
@@ -104,7 +96,7 @@ def main():
     begin, report, balancer = time.monotonic(), Report(), Balancer()
     cluster = Cluster().start()
     first = Gateway(options.binary, {**checks_replicas.ENDPOINTS, **checks_failover.endpoints(balancer)}, store=cluster.url)
-    second, visitors = replica(first), {}
+    second, visitors = first.replica(), {}
     watch(report, [first, second])
     try:
         first.start()
