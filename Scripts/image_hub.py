@@ -1,6 +1,6 @@
 """A hub with one gated model on 127.0.0.1, for Scripts/image.sh: image_hub.py FOLDER ORG/NAME TOKEN PORT_FILE
 
-Answers the three questions that a download asks (revision, tree, file), and only with the token.
+Answers the three questions that a download asks (revision, tree, file), and only with the token. Refusals are noted in PORT_FILE.refused.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import pathlib
 import sys
 import urllib.parse
 
-folder, name, token, port_file = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4])
+folder, name, token, port_file = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 COMMIT = hashlib.sha1(name.encode()).hexdigest()
 files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.name.startswith("golden")}
 etags = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
@@ -31,6 +31,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = urllib.parse.unquote(self.path.partition("?")[0])
         if self.headers.get("Authorization") != f"Bearer {token}":
+            with open(port_file + ".refused", "a") as file:
+                file.write(path + "\n")
             return self.answer(401, b'{"error": "gated"}', [("X-Error-Code", "GatedRepo")])
         if path == f"/api/models/{name}/revision/main":
             return self.answer(200, json.dumps({"sha": COMMIT}).encode(), [("Content-Type", "application/json")])
@@ -51,5 +53,5 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-port_file.write_text(str(server.server_port))
+pathlib.Path(port_file).write_text(str(server.server_port))
 server.serve_forever()
