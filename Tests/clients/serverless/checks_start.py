@@ -56,11 +56,11 @@ def private_root(file, content):
     with tempfile.TemporaryDirectory() as folder:
         temporary = tempfile.gettempdir()
         script = f"""
-            mount -t tmpfs none {folder} && mkdir {folder}/upper {folder}/work {folder}/root
-            mount -t overlay overlay -o lowerdir=/,upperdir={folder}/upper,workdir={folder}/work {folder}/root
-            mount --rbind /proc {folder}/root/proc; mount --rbind /dev {folder}/root/dev; mount --rbind {temporary} {folder}/root{temporary}
-            printf %s {shlex.quote(content)} > {folder}/root{file}
-            exec chroot {folder}/root "$@" """
+            mount -t tmpfs none {folder} && mkdir {folder}/upper {folder}/work {folder}/tree
+            mount -t overlay overlay -o lowerdir=/,upperdir={folder}/upper,workdir={folder}/work {folder}/tree
+            mount --rbind /proc {folder}/tree/proc; mount --rbind /dev {folder}/tree/dev; mount --rbind {temporary} {folder}/tree{temporary}
+            printf %s {shlex.quote(content)} > {folder}/tree{file}
+            exec chroot {folder}/tree "$@" """
 
         def wrap(command):
             return ["unshare", "-m", "sh", "-ec", script, "sh", *command]
